@@ -1,0 +1,47 @@
+/**
+ * Checkpoints as the API sees them. The two restore engines stand behind `RestoreEngine`: CRIU, and later
+ * thaw's own compiled plans; both give the launcher a plan and nothing else.
+ */
+import type { Container } from "../container/types.ts";
+import type { Op } from "../launcher/generated/protocol.ts";
+
+/** A checkpoint as listed. */
+export interface CheckpointInfo {
+  readonly id: string;
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Image reference or root directory of the container it was made of. */
+  readonly image: string;
+  readonly containerName: string;
+  /** Bytes of all image files, and of the memory pages among them. */
+  readonly sizeBytes: number;
+  readonly pagesBytes: number;
+  /** The engine that will restore it, and why not a faster one. */
+  readonly engine: string;
+  readonly reasons: readonly string[];
+  /** Why it cannot be restored on this machine; empty when it can. */
+  readonly incompatibilities: readonly string[];
+  /** How long the process was frozen for the dump, ms. */
+  readonly frozenMs: number;
+}
+
+export interface CheckpointManager {
+  /** Dumps a running container. The container ends unless `leaveRunning`. @throws ThawError CHECKPOINT_FAILED, WRONG_STATE, NAME_IN_USE. */
+  create(container: string, name: string, options?: { leaveRunning?: boolean }): Promise<CheckpointInfo>;
+  list(): Promise<CheckpointInfo[]>;
+  /** @throws ThawError CHECKPOINT_NOT_FOUND. */
+  get(name: string): Promise<CheckpointInfo>;
+  /** @throws ThawError IN_USE when a service needs it. */
+  remove(name: string): Promise<void>;
+  /** A new container with the dumped processes, running. @throws ThawError CHECKPOINT_INCOMPATIBLE, RESTORE_FAILED. */
+  restore(name: string, options?: { containerName?: string }): Promise<Container>;
+}
+
+/** What a launcher needs to bring a checkpoint's processes to life in a fresh sandbox. */
+export interface RestorePlan {
+  readonly engine: string;
+  /** Operations that make the sandbox and restore into it, ending with `adopt`. */
+  readonly plan: readonly Op[];
+  readonly cleanup: readonly Op[];
+}

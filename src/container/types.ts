@@ -1,0 +1,124 @@
+/**
+ * What a container is to the rest of thaw. A container is one sandbox (namespaces, cgroup leaf, root) with one
+ * main process in it. Its life: created -> running -> exited, and removed from any but running. The database row
+ * is the wish, the launcher's record is the fact; `ContainerManager.reconcile` makes them agree after a crash.
+ */
+
+/** What may be asked of a container; the fields follow the Docker Engine API's meaning. */
+export interface ContainerSpec {
+  readonly name: string;
+  /** Image reference as given, or undefined when `rootfs` is used. */
+  readonly image: string | undefined;
+  /** Absolute directory used as (read-only lower of) the root. */
+  readonly rootfs: string | undefined;
+  /** Lower directories of the root, top first, init layer last. */
+  readonly lowers: readonly string[];
+  readonly argv: readonly string[];
+  /** `NAME=value`. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  /** `uid[:gid]` or names of the image's own files. */
+  readonly user: string;
+  readonly hostname: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly network: "none" | "host";
+  readonly binds: readonly Bind[];
+  /** Ports published through the gateway; only with network none. */
+  readonly ports: readonly PortBinding[];
+  readonly limits: Limits;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Removed when it exits. */
+  readonly autoRemove: boolean;
+  /** A small init as pid 1, the command as pid 2 (needed for checkpoints); without it the command is pid 1. */
+  readonly init: boolean;
+}
+
+export interface Bind {
+  readonly source: string;
+  readonly target: string;
+  readonly readonly: boolean;
+}
+
+export interface PortBinding {
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+}
+
+/** Undefined: no limit. */
+export interface Limits {
+  /** Bytes. */
+  readonly memory: number | undefined;
+  /** Billionths of a CPU, as in the Docker API. */
+  readonly nanoCpus: number | undefined;
+  readonly pids: number | undefined;
+}
+
+export type ContainerState = "created" | "running" | "exited" | "dead";
+
+/** A container as the database knows it. */
+export interface Container {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly spec: ContainerSpec;
+  readonly state: ContainerState;
+  /** The host's pid of the main process while running, else 0. */
+  readonly pid: number;
+  /** 0-255 as a shell gives it; 128 + n after signal n. */
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Why it could not start, or "". */
+  readonly error: string;
+  /** Milliseconds since the epoch; 0 when not yet. */
+  readonly createdAt: number;
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  /** Name of the checkpoint it was restored from. */
+  readonly restoredFrom: string | undefined;
+  /** Name of the service it is the instance of. */
+  readonly service: string | undefined;
+}
+
+/** One record of a container's output. */
+export interface LogRecord {
+  readonly stream: "stdout" | "stderr";
+  /** Nanoseconds since the epoch. */
+  readonly atNs: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/** A byte stream to a running container, framed as the Docker API's attach (raw with a terminal). */
+export interface Attachment {
+  /** Output, as the API's client wants it: 8-byte stdcopy headers without a terminal, raw with one. */
+  readonly output: AsyncIterable<Uint8Array>;
+  write(bytes: Uint8Array): Promise<void>;
+  /** The client sends no more: stdin is closed. */
+  closeInput(): void;
+  close(): void;
+}
+
+export interface ContainerManager {
+  /** @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE. */
+  create(spec: ContainerSpec): Promise<Container>;
+  /** Resolves when the program was exec'd. @throws ThawError START_FAILED (no such program...), WRONG_STATE. */
+  start(idOrName: string): Promise<Container>;
+  /** By full id, unambiguous prefix of an id, or name. @throws ThawError CONTAINER_NOT_FOUND. */
+  get(idOrName: string): Container;
+  list(filter?: { all?: boolean }): Container[];
+  /** Resolves when the container has exited and nothing of its sandbox is left. */
+  wait(idOrName: string, signal?: AbortSignal): Promise<Container>;
+  signal(idOrName: string, signo: number): Promise<void>;
+  /** SIGTERM, after `timeoutMs` SIGKILL; resolves when exited. */
+  stop(idOrName: string, timeoutMs: number): Promise<void>;
+  /** @throws ThawError WRONG_STATE when it runs and not `force`. */
+  remove(idOrName: string, options?: { force?: boolean }): Promise<void>;
+  attach(idOrName: string, streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Attachment>;
+  resize(idOrName: string, rows: number, cols: number): Promise<void>;
+  /** Records from the beginning (or the last `tail`), and on as they come with `follow` until it exits. */
+  logs(idOrName: string, options: { follow: boolean; tail?: number; signal?: AbortSignal }): AsyncIterable<LogRecord>;
+  /** Called for every change of a container's state. Returns the way to stop it. */
+  onChange(listener: (container: Container) => void): () => void;
+  /** Makes database and kernel agree; called once at start and after the launcher came back. */
+  reconcile(): Promise<void>;
+}

@@ -1,0 +1,68 @@
+/**
+ * On-demand services: a container that sleeps as a checkpoint and is woken by a connection.
+ */
+
+/** Where a service is. `preparing`: it is being started once to make its checkpoint. */
+export type ServiceState = "preparing" | "asleep" | "waking" | "awake" | "stopping" | "failed" | "removed";
+
+/** When the checkpoint is made. */
+export type CheckpointWhen =
+  | { readonly when: "ready" }
+  | { readonly when: "healthy"; readonly path: string }
+  | { readonly when: "log"; readonly pattern: string }
+  /** Never checkpointed: each wake-up is a cold start. */
+  | { readonly when: "never" };
+
+export interface ServiceSpec {
+  readonly project: string;
+  readonly name: string;
+  readonly image: string;
+  readonly argv: readonly string[] | undefined;
+  readonly env: readonly string[];
+  readonly ports: readonly { hostAddress: string; hostPort: number; containerPort: number }[];
+  /** Milliseconds without a connection before it sleeps; 0: never. */
+  readonly idleMs: number;
+  /** Milliseconds a start may take until it accepts. */
+  readonly readyTimeoutMs: number;
+  readonly checkpoint: CheckpointWhen;
+  /** HTTP paths requested before the dump so that their code is loaded. */
+  readonly warmup: readonly string[];
+  readonly limits: { memory: number | undefined; nanoCpus: number | undefined; pids: number | undefined };
+}
+
+/** The phases of one wake-up, ms since the connection arrived. */
+export interface WakePhases {
+  readonly result: "restored" | "fallback" | "failed";
+  /** Connections that were waiting when it was over. */
+  readonly waiting: number;
+  readonly phases: readonly { readonly name: string; readonly ms: number }[];
+  readonly detail: string;
+}
+
+export interface Service {
+  /** `<project>-<name>` unless that is one word twice. */
+  readonly id: string;
+  readonly spec: ServiceSpec;
+  readonly state: ServiceState;
+  readonly wakes: number;
+  /** Wake-ups by engine: "criu", "cold". */
+  readonly engine: string;
+  readonly reasons: readonly string[];
+  readonly lastWake: WakePhases | undefined;
+  readonly error: string;
+  /** Bytes of memory held now (0 asleep on disk). */
+  readonly memoryBytes: number;
+}
+
+export interface ServiceManager {
+  /** Makes or replaces a service: cold start, checkpoint, asleep behind its ports. Resolves when asleep. */
+  up(spec: ServiceSpec, progress: (line: string) => void): Promise<Service>;
+  /** Removes the services of a project. */
+  down(project: string): Promise<number>;
+  get(id: string): Service;
+  list(): Service[];
+  /** Puts an awake service to sleep as soon as no connection is open. Resolves when asleep. */
+  sleep(id: string): Promise<void>;
+  onChange(listener: (service: Service) => void): () => void;
+  reconcile(): Promise<void>;
+}
