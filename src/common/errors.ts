@@ -59,6 +59,8 @@ export const ERROR_CODES = {
   NOT_PERMITTED: 403,
   /** A time limit passed. */
   TIMEOUT: 504,
+  /** The caller gave up; nothing is left of what was begun. */
+  CANCELLED: 499,
   /** A bug in thaw. */
   INTERNAL: 500,
 } as const;
@@ -100,6 +102,9 @@ export function errnoOf(error: unknown): string | undefined {
 export function asThawError(error: unknown): ThawError {
   if (error instanceof ThawError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && error.name === "AbortError") {
+    return new ThawError("CANCELLED", "the operation was cancelled", { cause: error });
+  }
   switch (errnoOf(error)) {
     case "ENOSPC":
     case "EDQUOT":
