@@ -77,6 +77,26 @@ test.skipIf(!isRoot)("a system criu that cannot work is refused with the reason 
   expect(await trySystemCriu(paths, null)).toBeUndefined();
 });
 
+test.skipIf(!isRoot || !Bun.which("cc"))(
+  "a system criu is packed with the system's libraries and judged once",
+  async () => {
+    const source = `#include <stdio.h>\nint main(int n, char **v) { if (n == 2) puts("Version: 3.2"); return n == 2 ? 0 : 7; }`;
+    await writeFile(join(root, "criu.c"), source);
+    expect((await exec(["cc", "-o", join(root, "criu"), join(root, "criu.c")])).exitCode).toBe(0);
+    const verdict = await trySystemCriu(paths, join(root, "criu"));
+    expect(verdict).toEqual({ refused: "criu check failed: exit code 91" });
+    const copy = join(paths.cache, "criu/system");
+    expect(await readStamp(copy)).toMatchObject({ version: "3.2", refused: "criu check failed: exit code 91" });
+    expect(await readdir(join(copy, "lib"))).toContain("libc.so.6");
+    const tested = Bun.file(join(copy, "verified.json")).lastModified;
+    expect(await trySystemCriu(paths, join(root, "criu"))).toEqual(verdict);
+    expect(Bun.file(join(copy, "verified.json")).lastModified).toBe(tested);
+    await appendFile(join(root, "criu"), "a new version");
+    expect(await trySystemCriu(paths, join(root, "criu"))).toEqual(verdict);
+    expect(Bun.file(join(copy, "verified.json")).lastModified).toBeGreaterThan(tested);
+  },
+);
+
 test.skipIf(!isRoot)("criu check that fails, and one that leaves no cache, are refused", async () => {
   const program = await impostor(`echo "no vDSO" >&2; exit 1`);
   expect(await makeKdat(program, join(root, "kdat"))).toBe("criu check failed: no vDSO");

@@ -5,7 +5,7 @@
  */
 import { exec } from "../../common/exec.ts";
 import { writeFileAtomically } from "./files.ts";
-import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards } from "./program.ts";
+import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards, HOST_ENVIRONMENT } from "./program.ts";
 
 /** The longest that `criu check` may take, in seconds; it needs well under one. */
 const DEADLINE_SECONDS = 30;
@@ -20,7 +20,7 @@ loader=$2 program=$4
 shift 4
 mount -t tmpfs -o mode=0700 tmpfs /run || exit 90
 perl -e '${LOOPBACK_UP}' || exit 93
-/proc/self/fd/5/"$loader" --library-path /proc/self/fd/5 /proc/self/fd/7/"$program" "$@" >&2 || exit 91
+PATH=${CRIU_ENVIRONMENT.PATH} /proc/self/fd/5/"$loader" --library-path /proc/self/fd/5 /proc/self/fd/7/"$program" "$@" >&2 || exit 91
 base64 /run/criu.kdat || exit 92
 `;
 
@@ -46,7 +46,7 @@ export async function makeKdat(program: CriuProgram, file: string): Promise<stri
       [libraryDir, loaderName, binaryDir, binaryName, "check"],
       criuGuards("/proc/self/fd/7"),
     ),
-    { env: { ...CRIU_ENVIRONMENT } },
+    { env: { ...HOST_ENVIRONMENT } },
   );
   if (result.exitCode !== 0) return `criu check failed: ${lastLines(result.stderr) || `exit code ${result.exitCode}`}`;
   await writeFileAtomically(file, Buffer.from(result.stdout, "base64"));

@@ -19,6 +19,8 @@ import {
   withWorkDirectory,
 } from "./verify.ts";
 
+export type { CriuInstallation } from "./verify.ts";
+
 /** Where a distribution's package puts CRIU; /usr/sbin is often missing in the PATH of a user. */
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -26,11 +26,18 @@ export interface CriuProgram {
 
 /**
  * The whole environment to start CRIU with. CRIU_FAULT=130 stops it from using hardware breakpoints,
- * which are slow in virtual machines; GnuTLS must not read its configuration out of the container.
+ * which are slow in virtual machines; GnuTLS must not read its configuration out of the container; and
+ * no program (iptables, sh, tar) is found there that CRIU would start with all of its rights.
  */
 export const CRIU_ENVIRONMENT: Readonly<Record<string, string>> = {
   CRIU_FAULT: "130",
   GNUTLS_NO_IMPLICIT_INIT: "1",
+  PATH: "/proc/self/no-such",
+};
+
+/** The environment for host programs that start CRIU in the end. */
+export const HOST_ENVIRONMENT: Readonly<Record<string, string>> = {
+  ...CRIU_ENVIRONMENT,
   PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
 };
 

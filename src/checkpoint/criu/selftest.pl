@@ -1,13 +1,14 @@
 # Pid 1 of the self-test's own namespaces: starts a process that listens on a TCP socket, dumps it, restores
 # it and asks it whether it still knows what it knew. The kernel ends and unmounts all of it when this exits.
 # Only Perl's base package is needed. Arguments: library directory, loader, program directory, program,
-# plug-in directory, images directory, kdat file, deadline in seconds.
+# plug-in directory, images directory, kdat file, deadline in
+# seconds, PATH for CRIU.
 use strict;
 use warnings;
 use POSIX ();
 use Socket;
 
-my ($library_dir, $loader, $program_dir, $program, $plugins, $images_dir, $kdat, $seconds) = @ARGV;
+my ($library_dir, $loader, $program_dir, $program, $plugins, $images_dir, $kdat, $seconds, $path) = @ARGV;
 my ($port, $token) = (8000, "thaw-$$-" . rand);
 
 sub failed { print STDERR "$_[0]\n"; exit 1 }
@@ -70,7 +71,7 @@ sub criu {
         "--no-default-config", "--libdir", "$directory/$plugins", "-D", $images, "-o", "$action.log", "-v4",
         "--manage-cgroups=ignore", "--network-lock", "skip", "--tcp-close", @arguments);
     my $pid = fork() // failed("fork: $!");
-    if ($pid == 0) { exec { $command[0] } @command or POSIX::_exit(127) }
+    if ($pid == 0) { $ENV{PATH} = $path; exec { $command[0] } @command or POSIX::_exit(127) }
     waitpid($pid, 0) == $pid or failed("criu $action: $!");
     $? == 0 or failed("criu $action: " . ($? & 127 ? "killed by signal " . ($? & 127) : "exit code " . ($? >> 8)));
 }

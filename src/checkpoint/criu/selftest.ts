@@ -8,7 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { exec } from "../../common/exec.ts";
-import { CRIU_ENVIRONMENT, type CriuProgram, PLUGINS_NAME } from "./program.ts";
+import { CRIU_ENVIRONMENT, type CriuProgram, HOST_ENVIRONMENT, PLUGINS_NAME } from "./program.ts";
 import script from "./selftest.pl" with { type: "text" };
 
 /** The longest a self-test may take, in seconds; it takes about one. */
@@ -23,7 +23,7 @@ const DEADLINE_SECONDS = 40;
 export async function selfTest(program: CriuProgram, kdat: string, scratch: string): Promise<string | undefined> {
   const images = await mkdtemp(join(scratch, ".selftest-"));
   try {
-    const result = await exec(commandLine(program, kdat, images), { env: { ...CRIU_ENVIRONMENT } });
+    const result = await exec(commandLine(program, kdat, images), { env: { ...HOST_ENVIRONMENT } });
     if (result.exitCode === 0 && result.stdout === "passed\n") return undefined;
     const what = result.stderr.trim().split("\n").at(-1) || `exit code ${result.exitCode}`;
     const errors = [
@@ -59,6 +59,7 @@ function commandLine(program: CriuProgram, kdat: string, images: string): string
     images,
     kdat,
     String(DEADLINE_SECONDS),
+    CRIU_ENVIRONMENT.PATH ?? "",
   ];
   return [...limit, ...namespaces, "perl", "-e", script, ...parameters];
 }
