@@ -36,13 +36,17 @@ export class LauncherStream {
   static async open(socketPath: string, id: string, streams: AttachStreams): Promise<LauncherStream> {
     const wanted = (streams.stdin ? 1 : 0) | (streams.stdout ? 2 : 0) | (streams.stderr ? 4 : 0);
     const stream = new LauncherStream({ kind: "attach", id, streams: wanted });
-    const handlers = { onData: (chunk: Uint8Array) => stream.#receive(chunk), onClose: () => stream.#end() };
-    stream.#socket = await UnixSocket.connect(socketPath, handlers).catch((error: unknown) => {
+    await stream.#open(socketPath);
+    return stream;
+  }
+
+  async #open(socketPath: string): Promise<void> {
+    const handlers = { onData: (chunk: Uint8Array) => this.#receive(chunk), onClose: () => this.#end() };
+    this.#socket = await UnixSocket.connect(socketPath, handlers).catch((error: unknown) => {
       throw unreachable(`nobody listens on ${socketPath}`, error);
     });
-    void stream.#socket.write(encodeFrame(1n, stream.#request));
-    await stream.#accepted.promise;
-    return stream;
+    void this.#socket.write(encodeFrame(1n, this.#request));
+    await this.#accepted.promise;
   }
 
   /** Output as the launcher frames it: 8-byte headers without a terminal, raw with one. To be read by one reader. */
@@ -79,7 +83,10 @@ export class LauncherStream {
   }
 
   #receive(chunk: Uint8Array): void {
-    if (!this.#cutter) return this.#enqueue(chunk);
+    if (!this.#cutter) {
+      this.#enqueue(chunk);
+      return;
+    }
     try {
       this.#cutter.push(chunk);
       const body = this.#cutter.next();

@@ -112,7 +112,10 @@ test("a port that is taken is PORT_IN_USE", async () => {
   const client = await connect();
   launcher.answer = () => [{ kind: "error", errno: 98, message: "bind" }];
   const request = client.request({ kind: "listen", id: "l", address: "0.0.0.0", port: 80, path: "", backlog: 1 });
-  await expect(request).rejects.toMatchObject({ code: "PORT_IN_USE", message: "0.0.0.0:80 is in use by another program" });
+  await expect(request).rejects.toMatchObject({
+    code: "PORT_IN_USE",
+    message: "0.0.0.0:80 is in use by another program",
+  });
 });
 
 test("refuses a launcher of another version", async () => {
@@ -122,7 +125,16 @@ test("refuses a launcher of another version", async () => {
 
 test("list collects the records of its tag", async () => {
   const client = await connect();
-  const container = { kind: "container", id: "a", state: 1, pid: 5, waitStatus: 0, oomKills: 0, startedNs: 1n, endedNs: 0n } as const;
+  const container = {
+    kind: "container",
+    id: "a",
+    state: 1,
+    pid: 5,
+    waitStatus: 0,
+    oomKills: 0,
+    startedNs: 1n,
+    endedNs: 0n,
+  } as const;
   const listener = { kind: "listener", id: "l", target: "a", state: 3, wakes: 9n, connections: 0 } as const;
   launcher.answer = () => [container, listener, { kind: "ok", value: 0n }];
   expect(await client.list()).toEqual({ containers: [container], listeners: [listener] });
@@ -186,9 +198,11 @@ test("large requests cross a socket that takes them in pieces", async () => {
 
 test("runToStart rejects with what failed, runToEnd forgets", async () => {
   const client = await connect();
-  launcher.answer = (message) => (message.kind === "run" ? [{ kind: "ok", value: 0n }, failed] : [{ kind: "ok", value: 0n }]);
+  launcher.answer = (message) =>
+    message.kind === "run" ? [{ kind: "ok", value: 0n }, failed] : [{ kind: "ok", value: 0n }];
   await expect(runToStart(client, run)).rejects.toThrow("exec foo: ENOENT (no such file or directory)");
-  launcher.answer = (message) => (message.kind === "run" ? [{ kind: "ok", value: 0n }, exited] : [{ kind: "ok", value: 0n }]);
+  launcher.answer = (message) =>
+    message.kind === "run" ? [{ kind: "ok", value: 0n }, exited] : [{ kind: "ok", value: 0n }];
   expect(await runToEnd(client, run)).toEqual(exited);
   expect(launcher.seen.at(-1)).toEqual({ kind: "forget", id: "a" });
 });

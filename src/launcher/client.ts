@@ -5,8 +5,8 @@
  * for the new connection, bounded. What changed in between is for `onReconnect` to find out (`reconcile`).
  */
 import { type AttachStreams, LauncherStream } from "./attach.ts";
-import { FrameCutter } from "./frames.ts";
 import { refusal, unreachable } from "./failures.ts";
+import { FrameCutter } from "./frames.ts";
 import {
   type ContainerMessage,
   decodeFrame,

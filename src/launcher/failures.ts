@@ -66,7 +66,10 @@ export function refusal(request: Request, reply: ErrorMessage): ThawError {
   if (name === "ENOSPC" || name === "EDQUOT") return noSpace(reply.message);
   const subject = "id" in request ? ` ${request.id}` : "";
   const detail = reply.message ? `: ${reply.message}` : "";
-  return new ThawError("LAUNCHER_FAILED", `the launcher refused ${request.kind}${subject}: ${errnoText(reply.errno)}${detail}`);
+  return new ThawError(
+    "LAUNCHER_FAILED",
+    `the launcher refused ${request.kind}${subject}: ${errnoText(reply.errno)}${detail}`,
+  );
 }
 
 /** The error for a plan that failed, for those who know nothing better to say about it. */

@@ -22,7 +22,11 @@ export function runToStart(client: LauncherClient, run: RunMessage, options: Run
 /**
  * Runs a plan until all that it started has ended, and forgets it. Rejects as `runToStart` does.
  */
-export async function runToEnd(client: LauncherClient, run: RunMessage, options: RunOptions = {}): Promise<ExitedMessage> {
+export async function runToEnd(
+  client: LauncherClient,
+  run: RunMessage,
+  options: RunOptions = {},
+): Promise<ExitedMessage> {
   try {
     return await runUntil(client, run, options, (event) => (event.kind === "exited" ? event : undefined));
   } finally {

@@ -30,20 +30,24 @@ export class UnixSocket {
 
   /** Connects to `path`. @throws the system's error (ENOENT, ECONNREFUSED) when nobody listens. */
   static async connect(path: string, handlers: SocketHandlers): Promise<UnixSocket> {
-    const self = new UnixSocket(handlers);
-    self.#socket = await Bun.connect({
+    const socket = new UnixSocket(handlers);
+    await socket.#open(path);
+    return socket;
+  }
+
+  async #open(path: string): Promise<void> {
+    this.#socket = await Bun.connect({
       unix: path,
       allowHalfOpen: true,
       socket: {
         binaryType: "uint8array",
-        data: (_socket, chunk) => handlers.onData(chunk),
-        drain: () => self.#flush(),
-        end: () => self.close(),
-        close: () => self.#ended(),
-        error: () => self.close(),
+        data: (_socket, chunk) => this.#handlers.onData(chunk),
+        drain: () => this.#flush(),
+        end: () => this.close(),
+        close: () => this.#ended(),
+        error: () => this.close(),
       },
     });
-    return self;
   }
 
   get closed(): boolean {
@@ -81,7 +85,10 @@ export class UnixSocket {
   #flush(): void {
     for (let first = this.#writes[0]; first && !this.#closed; first = this.#writes[0]) {
       const written = this.#socket?.write(first.bytes) ?? 0;
-      if (written < 0) return this.close();
+      if (written < 0) {
+        this.close();
+        return;
+      }
       if (written < first.bytes.length) {
         first.bytes = first.bytes.subarray(written);
         return;

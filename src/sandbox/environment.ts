@@ -1,0 +1,47 @@
+/** The environment variables and the files of /etc that a container gets from thaw and not from its image. */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import type { ChildOp } from "../launcher/generated/protocol.ts";
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const RESOLV_CONF = "/etc/resolv.conf";
+const LARGEST_RESOLV_CONF = 1 << 16;
+
+export interface EnvironmentOptions {
+  readonly env: readonly string[];
+  readonly home: string;
+  readonly hostname: string;
+  readonly tty: boolean;
+}
+
+/** `env` with PATH, HOSTNAME, HOME and, on a terminal, TERM added where it does not set them. Later ones win. */
+export function containerEnv(options: EnvironmentOptions): string[] {
+  const variables = new Map([
+    ["PATH", DEFAULT_PATH],
+    ["HOSTNAME", options.hostname],
+    ["HOME", options.home],
+    ...(options.tty ? [["TERM", "xterm"] as const] : []),
+  ]);
+  for (const entry of options.env) {
+    const at = entry.indexOf("=");
+    if (at > 0) variables.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+/** Writes /etc/hostname, /etc/hosts and, with the host's network, /etc/resolv.conf. */
+export function etcFiles(hostname: string, network: "none" | "host"): ChildOp[] {
+  const hosts = `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`;
+  const files = [writeFile("/etc/hostname", `${hostname}\n`), writeFile("/etc/hosts", hosts)];
+  if (network === "none") return files;
+  const resolver = hostResolver();
+  return resolver === undefined ? files : [...files, writeFile(RESOLV_CONF, resolver)];
+}
+
+function hostResolver(): string | undefined {
+  if (!existsSync(RESOLV_CONF) || statSync(RESOLV_CONF).size > LARGEST_RESOLV_CONF) return undefined;
+  return readFileSync(RESOLV_CONF, "utf8");
+}
+
+function writeFile(path: string, text: string): ChildOp {
+  return { kind: "write_file", path, data: new TextEncoder().encode(text), mode: 0o644 };
+}

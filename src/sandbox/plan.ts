@@ -1,0 +1,221 @@
+/**
+ * Containers as plans for the launcher. The sandbox is set up by its `holder`, pid 1 of the new namespaces: cgroups,
+ * root, /dev, /proc and /sys, what is hidden of them, and then it only reaps. The program is a second process, made
+ * inside those namespaces by the launcher itself, which therefore learns its exact end. A restore uses the same
+ * sandbox stage and puts its engine in the program's place. Each function below is one aspect; order matters where a
+ * comment says so.
+ */
+import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } from "../launcher/generated/protocol.ts";
+import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+import type { CgroupLimits, Cgroups } from "./cgroups.ts";
+import { containerEnv, etcFiles } from "./environment.ts";
+import { DEV, DEV_MOUNTS, DEVICE_LINKS, DEVICES, MASKED, PROC, READONLY, SYS } from "./tables.ts";
+import type { ContainerUser } from "./user.ts";
+
+/** Flags of clone(2). */
+export const Namespace = {
+  mount: 0x00020000n,
+  uts: 0x04000000n,
+  ipc: 0x08000000n,
+  pid: 0x20000000n,
+  net: 0x40000000n,
+} as const;
+
+/** A directory or file of the host inside a container. */
+export interface SandboxBind {
+  readonly source: string;
+  readonly target: string;
+  readonly readonly: boolean;
+}
+
+/** What a container lives in. */
+export interface SandboxOptions {
+  /** Names the cgroup leaves. */
+  readonly id: string;
+  readonly cgroups: Cgroups;
+  readonly limits: CgroupLimits;
+  /** Directories of the root, top first. */
+  readonly lowers: readonly string[];
+  /** The writable layer and overlayfs's own directory beside it, made when missing. */
+  readonly upper: string;
+  readonly work: string;
+  readonly hostname: string;
+  readonly network: "none" | "host";
+  readonly binds: readonly SandboxBind[];
+  /** The lowers have /etc/hostname, hosts and resolv.conf already (a restore): they are left alone. */
+  readonly keepEtc?: boolean;
+  /** The next process made in the sandbox gets the pid after this one. */
+  readonly lastPid?: number;
+}
+
+/** What runs in it. */
+export interface ProgramOptions {
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: ContainerUser;
+  readonly tty: boolean;
+}
+
+/** Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. */
+const OOM_SCORE = 100;
+const FILE_MODE = 0o020666;
+
+/** Makes the sandbox and leaves its holder waiting in it. */
+export function sandboxStage(options: SandboxOptions): Op[] {
+  const last: ChildOp[] = options.lastPid === undefined ? [] : [{ kind: "last_pid", pid: options.lastPid }];
+  return [
+    ...hostStage(options),
+    spawn(Role.holder, Wait.ready, namespacesOf(options)),
+    { kind: "die_with_parent" },
+    ...insideStage(options),
+    ...last,
+    { kind: "ready" },
+    { kind: "hold" },
+  ];
+}
+
+/** Starts a program in a sandbox of its own. */
+export function startPlan(sandbox: SandboxOptions, program: ProgramOptions): Op[] {
+  return [
+    ...sandboxStage(sandbox),
+    { kind: "spawn", role: Role.main, wait: Wait.exec, namespaces: 0n, join: 1 },
+    { kind: "cgroup_join" },
+    { kind: "join" },
+    ...programOps(sandbox, program),
+  ];
+}
+
+/** The same without an init: the program is pid 1 itself. It cannot be checkpointed. */
+export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOptions): Op[] {
+  return [
+    ...hostStage(sandbox),
+    spawn(Role.main, Wait.exec, namespacesOf(sandbox)),
+    ...insideStage(sandbox),
+    ...programOps(sandbox, program, [{ kind: "die_with_parent" }]),
+  ];
+}
+
+/** Undoes what a plan made on the host: the cgroup leaves, and directories that shall not survive. */
+export function cleanupPlan(cgroups: Cgroups, id: string, directories: readonly string[] = []): HostOp[] {
+  return [...cgroups.remove(id), ...directories.map((path): HostOp => ({ kind: "remove_tree", path }))];
+}
+
+/** The smallest container: what the creation benchmark measures. */
+export interface LeanOptions {
+  readonly id: string;
+  readonly cgroups: Cgroups;
+  /** A directory, bound read-only as the root. */
+  readonly root: string;
+  /** The program; without one the process exits at once. */
+  readonly argv?: readonly string[];
+  readonly env?: readonly string[];
+}
+
+/** A container with namespaces, cgroup leaves and a root, and no more: no init, no network namespace, no /dev. */
+export function leanPlan(options: LeanOptions): Op[] {
+  const { argv, env = [] } = options;
+  const path = argv?.[0];
+  const end: ChildOp = argv && path !== undefined ? { kind: "exec", path, argv, env } : { kind: "exit", status: 0 };
+  return [
+    ...options.cgroups.leaves(options.id).map((leaf): HostOp => ({ kind: "cgroup_make", path: leaf })),
+    spawn(
+      Role.main,
+      end.kind === "exec" ? Wait.exec : Wait.none,
+      Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts,
+    ),
+    { kind: "die_with_parent" },
+    { kind: "cgroup_join" },
+    { kind: "mounts_private" },
+    { kind: "root_bind", path: options.root, readonly: 1 },
+    { kind: "pivot" },
+    end,
+  ];
+}
+
+function spawn(role: number, wait: number, namespaces: bigint): SpawnOp {
+  return { kind: "spawn", role, wait, namespaces, join: 0 };
+}
+
+function namespacesOf({ network }: SandboxOptions): bigint {
+  const own = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
+  return network === "none" ? own | Namespace.net : own;
+}
+
+function hostStage(options: SandboxOptions): HostOp[] {
+  return [
+    { kind: "make_dir", path: options.upper, mode: 0o755 },
+    { kind: "make_dir", path: options.work, mode: 0o700 },
+    ...options.cgroups.make(options.id, options.limits),
+  ];
+}
+
+/** All that happens inside the new namespaces before anything of the container runs. */
+function insideStage(options: SandboxOptions): ChildOp[] {
+  return [
+    { kind: "cgroup_join" },
+    { kind: "mounts_private" },
+    { kind: "root_overlay", lowers: options.lowers, upper: options.upper, work: options.work },
+    // Before the binds: a file that the user binds over one of these must not be written to.
+    ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network)),
+    PROC,
+    SYS,
+    ...deviceOps(),
+    ...bindOps(options.binds),
+    // After proc and sys, and after the binds, so that none of them can uncover anything.
+    ...MASKED.map((path): ChildOp => ({ kind: "mask", path })),
+    ...READONLY.map((path): ChildOp => ({ kind: "make_readonly", path })),
+    { kind: "hostname", name: options.hostname },
+    ...(options.network === "none" ? [{ kind: "loopback_up" } as const] : []),
+    { kind: "pivot" },
+    { kind: "mark", phase: Phase.sandbox },
+  ];
+}
+
+function deviceOps(): ChildOp[] {
+  return [
+    DEV,
+    ...DEVICES.map(({ name, major, minor }): ChildOp => {
+      return { kind: "make_node", path: `/dev/${name}`, mode: FILE_MODE, major, minor };
+    }),
+    ...DEV_MOUNTS,
+    ...Object.entries(DEVICE_LINKS).map(([name, text]): ChildOp => ({ kind: "make_link", path: `/dev/${name}`, text })),
+  ];
+}
+
+/** Parents before what is bound into them. */
+function bindOps(binds: readonly SandboxBind[]): ChildOp[] {
+  const depth = (target: string) => target.split("/").filter(Boolean).length;
+  return binds
+    .toSorted((a, b) => depth(a.target) - depth(b.target))
+    .map(({ source, target, readonly }) => {
+      return { kind: "bind", source, target, readonly: readonly ? 1 : 0, recursive: 1 };
+    });
+}
+
+/** `last` comes after the change of user, which would undo it. */
+function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: readonly ChildOp[] = []): ChildOp[] {
+  const env = containerEnv({ env: program.env, home: program.user.home, hostname: sandbox.hostname, tty: program.tty });
+  return [
+    { kind: "session" },
+    { kind: "stdio_at", stdin: 0, stdout: 1, stderr: 2 },
+    { kind: "oom_score", adj: OOM_SCORE },
+    { kind: "umask", mask: 0o022 },
+    // As root, so that it can be made; that it lies inside the root is the launcher's check.
+    { kind: "working_dir", path: program.cwd || "/", create: 1 },
+    ...identityOps(program.user),
+    ...last,
+    { kind: "mark", phase: Phase.exec },
+    { kind: "exec", path: program.argv[0] ?? "", argv: program.argv, env },
+  ];
+}
+
+/** Capabilities before the user: dropping from the bounding set takes one. A user other than root holds none. */
+function identityOps(user: ContainerUser): ChildOp[] {
+  const bounding = capabilityBits(DEFAULT_CAPABILITIES);
+  return [
+    { kind: "capabilities", bounding, permitted: user.uid === 0 ? bounding : 0n, ambient: 0n },
+    { kind: "user", uid: user.uid, gid: user.gid, groups: user.groups.map(String) },
+    { kind: "no_new_privs" },
+  ];
+}
