@@ -35,6 +35,13 @@ missing_packages() {
   done <<<"$NEEDED"
 }
 
+# Passes on what matters of apt's output: how far it is, and errors.
+apt_progress() {
+  awk '/newly installed/ { print "    " $0 }
+    /^Setting up / && ++done % 100 == 0 { print "    " done " packages set up"; fflush() }
+    /^(E|W|Err)[:]/ || /^dpkg: error/ { print; fflush() }'
+}
+
 install_packages() {
   local missing
   missing=$(missing_packages | tr '\n' ' ')
@@ -48,7 +55,7 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   # shellcheck disable=SC2086 # a list of package names
-  apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 $missing 2>&1 | apt_progress
   missing=$(missing_packages | tr '\n' ' ')
   [ -z "$missing" ] || { echo "still missing after apt-get install: $missing" >&2; exit 1; }
 }
