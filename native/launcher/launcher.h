@@ -1,0 +1,235 @@
+/*
+ * What the launcher knows. It decides nothing: the daemon sends plans and the launcher performs them, keeps what the
+ * kernel only tells the parent (exit statuses, output), and proxies connections into sandboxes.
+ *
+ *   client.c     control connections: frames in, replies and events out
+ *   container.c  the records of containers and their life from `run` to `exited`
+ *   plan.c       walks a plan: host operations here, `spawn` for the rest
+ *   child.c      performs the child operations in the new process, up to exec
+ *   root.c       those of them that build the root file system
+ *   stdio.c      pipes, terminals, the log, attached streams
+ *   gateway.c    listeners, wake-ups, idling
+ *   proxy.c      the bytes of one connection
+ *   keeper.c     keeps listening sockets over the launcher's death
+ */
+#pragma once
+#include "generated/protocol.h"
+#include "loop.h"
+#include "util.h"
+
+#include <sys/types.h>
+
+enum { MAX_CGROUPS = 12, MAX_PHASES = 16, ID_ROOM = LIMIT_ID_BYTES + 1 };
+
+struct blob {
+	uint8_t *p;
+	uint32_t len;
+};
+
+/* What a container's standard streams are connected to. */
+struct streams {
+	enum stdio mode;
+	int child[3];		/* ends for the child, -1 when not there; stdin, stdout, stderr */
+	struct watch input;	/* the launcher's end of stdin */
+	struct watch output[2]; /* of stdout and stderr; of a terminal [0] serves both ways */
+	struct buf pending;	/* input that did not fit yet */
+	bool input_closing;
+	bool paused;
+	int log_fd;
+	struct list attached;
+};
+
+/* How far a plan has come. */
+struct progress {
+	struct blob plan;
+	uint32_t at;	/* next operation's offset */
+	uint32_t index; /* and its number */
+	unsigned tries; /* of an operation that was busy */
+};
+
+struct container {
+	struct list link;
+	char id[ID_ROOM];
+	enum container_state state;
+	struct container *sandbox; /* whose namespaces `join` enters; itself unless an exec */
+	struct progress plan;
+	struct progress cleanup;
+	bool cleaning;
+	bool host_only;		  /* only host operations: answered when done, then forgotten */
+	struct client *reply_to;  /* for host_only */
+	uint64_t reply_tag;
+	struct listener *route;	  /* the listener that woke it */
+	struct streams io;
+	int cgroup_tasks[MAX_CGROUPS]; /* v1: tasks files, v2: one directory in cgroup_v2 */
+	unsigned cgroup_count;
+	int cgroup_v2;
+	int ns_pidfd; /* of the process whose namespaces are the sandbox's */
+	uint64_t ns_flags;
+	int net_ns;
+	pid_t holder;
+	pid_t main;
+	unsigned alive; /* processes of ours that are not reaped */
+	struct process *awaited;
+	uint64_t t0;
+	uint64_t started_real;
+	uint64_t ended_real;
+	struct phase_time phases[MAX_PHASES];
+	unsigned phase_count;
+	int32_t wait_status;
+	uint32_t oom_kills;
+	bool ended; /* its main process (or last helper) is gone */
+	/* first failure */
+	bool failed;
+	uint32_t failed_op;
+	uint16_t failed_code;
+	int32_t failed_errno;
+	int32_t failed_status;
+	char detail[256];
+	struct timer retry;
+};
+
+/* A process that the launcher is the parent of. */
+struct process {
+	struct list link;
+	pid_t pid;
+	enum role role;
+	enum wait wait;
+	struct container *container;
+	uint32_t op; /* index of its spawn */
+	struct watch report;
+	bool released; /* the plan no longer waits for it */
+};
+
+/* A message from a child to the launcher, before its exec. */
+struct report {
+	enum { REPORT_MARK, REPORT_READY, REPORT_FAIL, REPORT_TTY } kind;
+	uint32_t op;
+	uint32_t phase;
+	int32_t error;
+	uint64_t ns;
+	char detail[128];
+};
+
+/* --- globals, set once in main.c ------------------------------------------------------------------------ */
+struct host {
+	int proc_fd;	    /* the host's /proc, so that no container's mount can stand in for it */
+	int own_pid_ns;
+	int own_net_ns;
+	int last_pid_fd;    /* /proc/sys/kernel/ns_last_pid */
+	int null_fd;
+	const char *stage;  /* a directory that is covered by the root while it is built */
+	bool sync;	    /* `run` and `loop`: no clients, failures are printed */
+};
+extern struct host host;
+
+/* --- plan.c ------------------------------------------------------------------------------------------------ */
+int plan_check(struct wire_bytes plan, bool *has_spawn);
+int blob_copy(struct blob *out, struct wire_bytes from);
+/* Goes on until the plan ends (1), waits for a process (0), or fails (negative, recorded in the container). */
+int plan_step(struct container *c, struct progress *progress);
+/* The operation at `p->at`. False at the end. */
+bool plan_peek(const struct progress *p, uint16_t *code, struct wire_reader *fields, uint32_t *next);
+int cgroup_remove(const char *path, uint32_t *oom_kills);
+
+/* --- child.c, root.c ------------------------------------------------------------------------------------------- */
+struct child {
+	struct container *container;
+	struct progress ops;
+	uint32_t index;	 /* of the operation being performed */
+	int report_fd;
+	int root_fd;
+	uint64_t t0;
+	struct {
+		int from;
+		int to;
+	} places[16];
+	unsigned place_count;
+	bool caps_pending;
+	uint64_t caps_permitted;
+	uint64_t caps_ambient;
+	char detail[128];
+};
+void child_run(struct child *child) __attribute__((noreturn));
+int child_fail(struct child *child, int error, const char *what);
+int child_place(struct child *child, int from, int to);
+int child_send(struct child *child, const struct report *r, int fd);
+int root_perform(struct child *child, uint16_t code, struct wire_reader *fields);
+int root_pivot(struct child *child);
+int tty_open(struct child *child);
+
+/* --- container.c ----------------------------------------------------------------------------------------------- */
+void containers_init(void);
+struct container *container_find(const char *id);
+struct list *container_all(void);
+struct container *container_new(struct wire_str id, int *error);
+int container_begin(struct container *c, struct wire_bytes plan, struct wire_bytes cleanup);
+void container_advance(struct container *c);
+void container_phase(struct container *c, uint8_t phase, uint64_t ns);
+void container_fail(struct container *c, uint32_t op, uint16_t code, int error, int status, const char *detail);
+void container_kill(struct container *c);
+void container_free(struct container *c);
+int container_signal(struct container *c, int signo);
+struct process *process_add(struct container *c, pid_t pid, enum role role, enum wait wait, uint32_t op);
+struct process *process_find(pid_t pid);
+void process_drain(struct process *p);
+void reap_children(void);
+size_t containers_alive(void);
+/* Called when nothing of a container is left; set by serve, run and loop. */
+extern void (*container_gone)(struct container *c);
+extern void (*container_up)(struct container *c);
+
+/* --- stdio.c ------------------------------------------------------------------------------------------------------ */
+int stdio_open(struct streams *io, uint8_t mode, struct wire_str log);
+void stdio_init(struct streams *io);
+int stdio_terminal(struct streams *io, int master);
+void stdio_started(struct streams *io);
+void stdio_drain(struct streams *io);
+void stdio_close(struct streams *io);
+int stdio_resize(struct streams *io, uint16_t rows, uint16_t cols);
+void attach_to(struct streams *io, int fd, uint8_t streams);
+void attach_later(const char *id, int fd, uint8_t streams);
+void attach_pending(struct container *c);
+
+/* --- client.c ------------------------------------------------------------------------------------------------------ */
+int clients_listen(int fd);
+void client_reply(struct client *cl, uint64_t tag, int error, const char *message, uint64_t value);
+void event_started(struct container *c);
+void event_failed(struct container *c);
+void event_exited(struct container *c);
+void event_listener(const char *id, uint8_t state);
+void event_woke(const char *id, uint8_t result, uint32_t waiting, struct wire_phases phases, const char *detail);
+bool client_alive(const struct client *cl);
+
+/* --- gateway.c ----------------------------------------------------------------------------------------------------- */
+int gateway_listen(const struct msg_listen *m);
+int gateway_adopt(const char *key, int fd);
+int gateway_route(const struct msg_route *m);
+int gateway_unroute(const char *id);
+int gateway_unlisten(const char *id);
+int gateway_sleep(const char *id, bool force);
+void gateway_container_up(struct container *c);
+void gateway_container_gone(struct container *c);
+void gateway_each(void (*fn)(void *ctx, const struct msg_listener *m), void *ctx);
+void gateway_each_socket(void (*fn)(const char *key, int fd));
+
+/* --- proxy.c ------------------------------------------------------------------------------------------------------- */
+struct proxy_owner {
+	unsigned connections;
+	void (*changed)(struct proxy_owner *o);	   /* a connection closed */
+	void (*first_byte)(struct proxy_owner *o); /* the answer to `watch_first` passed */
+	bool watch_first;
+	struct list all;
+};
+/* Joins two connected sockets; both are closed when done. */
+int proxy_join(struct proxy_owner *owner, int client, int upstream, bool connecting);
+/* Writes `text`, then discards what the client sends until it closes. */
+void proxy_refuse(struct proxy_owner *owner, int client, struct blob text);
+void proxy_close_all(struct proxy_owner *owner);
+
+/* --- keeper.c ------------------------------------------------------------------------------------------------------ */
+int keeper_run(const char *socket_path, int from, int control);
+int keeper_connect(const char *socket_path, int from);
+void keeper_put(const char *key, int fd);
+void keeper_drop(const char *key);
+void keeper_quit(void);
+extern char **launcher_argv;

@@ -1,0 +1,404 @@
+/*
+ * thaw-launcher serve --socket PATH     the resident launcher and its keeper
+ * thaw-launcher run  --plan-fd N        one plan, no daemon: waits for it and exits with its status
+ * thaw-launcher loop --plan-fd N ...    one plan again and again, its latencies on stdout
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { CONTROL_BACKLOG = 128, PLAN_LIMIT = 1 << 20 };
+
+struct host host = { -1, -1, -1, -1, -1, "/mnt", false };
+char **launcher_argv;
+bool launcher_ending;
+
+struct options {
+	const char *socket;
+	int channel;
+	int plan_fd;
+	bool detach;
+	double seconds;
+	unsigned long count;
+	unsigned long interval_us;
+};
+
+static const char usage[] =
+	"usage: thaw-launcher serve --socket PATH\n"
+	"       thaw-launcher run --plan-fd N [--stage DIR] [--detach]\n"
+	"       thaw-launcher loop --plan-fd N [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
+	"       thaw-launcher version\n"
+	"\n"
+	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run.\n";
+
+/* --- surroundings ------------------------------------------------------------------------------------------------ */
+
+static int open_host_things(void)
+{
+	host.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	host.own_pid_ns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	host.own_net_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	host.last_pid_fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	host.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return host.proc_fd < 0 || host.own_pid_ns < 0 || host.own_net_ns < 0 || host.null_fd < 0 ? -errno : 0;
+}
+
+/*
+ * Runs from a sealed copy in memory, so that a container that gets hold of /proc/PID/exe of one of our processes
+ * cannot write to the program, and replacing the file on disk does not disturb a running launcher.
+ */
+static void seal_self(char **argv)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	ssize_t n = readlink("/proc/self/exe", name, sizeof(name) - 1);
+	if (n > 0 && !strncmp(name, "/memfd:", 7))
+		return;
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int copy = (int)syscall(SYS_memfd_create, "thaw-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (from < 0 || copy < 0 || fstat(from, &st) < 0)
+		return;
+	for (off_t left = st.st_size; left > 0;) {
+		uint8_t chunk[65536];
+		ssize_t got = read(from, chunk, sizeof(chunk));
+		if (got <= 0 || write_all(copy, chunk, (size_t)got) < 0)
+			return;
+		left -= got;
+	}
+	close(from);
+	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
+		syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+	log_line("running unsealed: %s", strerror(errno));
+}
+
+static void child_signal(struct watch *w, uint32_t events)
+{
+	(void)events;
+	struct signalfd_siginfo info;
+	while (read(w->fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			launcher_ending = containers_alive() == 0 || host.sync;
+	}
+	reap_children();
+}
+
+static int common_start(void)
+{
+	static struct watch signals;
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, "thaw-launcher");
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	containers_init();
+	int error = open_host_things();
+	if (error == 0)
+		error = loop_init();
+	int fd = error == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+	return error < 0 ? error : fd < 0 ? -errno : watch_add(&signals, fd, EPOLLIN, child_signal);
+}
+
+/* --- serve ----------------------------------------------------------------------------------------------------------- */
+
+static void serve_up(struct container *c)
+{
+	event_started(c);
+	gateway_container_up(c);
+}
+
+static void serve_gone(struct container *c)
+{
+	if (c->host_only) {
+		client_reply(c->reply_to, c->reply_tag, c->failed ? -(c->failed_errno ? c->failed_errno : EIO) : 0,
+			     c->detail[0] ? c->detail : NULL, 0);
+		container_free(c);
+		return;
+	}
+	if (c->failed)
+		event_failed(c);
+	else
+		event_exited(c);
+	gateway_container_gone(c);
+}
+
+static int open_control(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(at.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	close(fd);
+	unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t old = umask(0177);
+	int error = fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, CONTROL_BACKLOG) < 0 ? -errno : 0;
+	umask(old);
+	if (error < 0)
+		close_fd(&fd);
+	return error < 0 ? error : fd;
+}
+
+static int serve(const struct options *o)
+{
+	static char stage[PATH_MAX];
+	if (!o->socket) {
+		fputs("thaw-launcher: serve needs --socket PATH\n", stderr);
+		return 2;
+	}
+	if (o->channel < 0) {
+		int control = open_control(o->socket);
+		if (control < 0) {
+			fprintf(stderr, "thaw-launcher: %s: %s\n", o->socket,
+				control == -EADDRINUSE ? "another launcher answers there" : strerror(-control));
+			return control == -EADDRINUSE ? 3 : 1;
+		}
+		return keeper_run(o->socket, -1, control);
+	}
+	fcntl(o->channel, F_SETFD, FD_CLOEXEC);
+	snprintf(stage, sizeof(stage), "%s", o->socket);
+	host.stage = dirname(stage);
+	container_up = serve_up;
+	container_gone = serve_gone;
+	int error = common_start();
+	int control = error < 0 ? error : keeper_connect(o->socket, o->channel);
+	if (control < 0 || (error = clients_listen(control)) < 0) {
+		log_line("cannot serve: %s", strerror(error < 0 ? -error : -control));
+		return 1;
+	}
+	while (!(launcher_ending && containers_alive() == 0)) {
+		if (loop_once(-1) < 0)
+			return 1;
+	}
+	keeper_quit();
+	unlink(o->socket);
+	return 0;
+}
+
+/* --- run and loop ------------------------------------------------------------------------------------------------------ */
+
+static bool sync_gone;
+static bool sync_started;
+
+static void run_up(struct container *c)
+{
+	(void)c;
+	sync_started = true;
+}
+
+static void run_gone(struct container *c)
+{
+	(void)c;
+	sync_gone = true;
+}
+
+static int read_plan(int fd, struct buf *out)
+{
+	for (;;) {
+		if (!buf_reserve(out, 65536))
+			return -ENOMEM;
+		ssize_t n = read(fd, out->p + out->len, 65536);
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		out->len += (size_t)n;
+		if (out->len > PLAN_LIMIT)
+			return -E2BIG;
+	}
+}
+
+static struct container *sync_start(const struct buf *plan, bool inherit, int *error)
+{
+	struct container *c = container_new(wire_cstr("run"), error);
+	if (!c)
+		return NULL;
+	sync_gone = sync_started = false;
+	*error = container_begin(c, (struct wire_bytes){ plan->p, (uint32_t)plan->len }, (struct wire_bytes){ NULL, 0 });
+	for (int i = 0; inherit && i < 3; i++)
+		c->io.child[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
+	if (*error < 0) {
+		container_free(c);
+		return NULL;
+	}
+	container_advance(c);
+	return c;
+}
+
+static void print_failure(const struct container *c)
+{
+	fprintf(stderr, "thaw-launcher: operation %u (code %u): %s%s%s\n", c->failed_op, c->failed_code, c->detail,
+		c->failed_errno ? ": " : "", c->failed_errno ? strerror(c->failed_errno) : "");
+}
+
+static int prepare_sync(const struct options *o, struct buf *plan)
+{
+	host.sync = true;
+	container_up = run_up;
+	container_gone = run_gone;
+	int error = o->plan_fd < 0 ? -EBADF : read_plan(o->plan_fd, plan);
+	if (error == 0)
+		error = common_start();
+	if (error < 0)
+		fprintf(stderr, "thaw-launcher: cannot read the plan: %s\n", strerror(-error));
+	return error;
+}
+
+static int run_once(const struct options *o)
+{
+	struct buf plan = { 0 };
+	int error;
+	if (prepare_sync(o, &plan) < 0)
+		return 125;
+	struct container *c = sync_start(&plan, true, &error);
+	if (!c) {
+		fprintf(stderr, "thaw-launcher: %s\n", error == -EBADMSG ? "malformed plan" : strerror(-error));
+		return 125;
+	}
+	while (!sync_gone && !(o->detach && sync_started)) {
+		if (loop_once(-1) < 0)
+			return 125;
+		if (launcher_ending)
+			container_kill(c);
+	}
+	if (c->failed) {
+		print_failure(c);
+		return 125;
+	}
+	if (o->detach && !sync_gone) {
+		printf("%d\n", c->main ? c->main : c->holder);
+		return 0;
+	}
+	return WIFEXITED(c->wait_status) ? WEXITSTATUS(c->wait_status) : 128 + WTERMSIG(c->wait_status);
+}
+
+static void sleep_until(uint64_t ns)
+{
+	struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+		;
+}
+
+static int run_loop(const struct options *o)
+{
+	struct buf plan = { 0 };
+	if (prepare_sync(o, &plan) < 0)
+		return 125;
+	uint64_t begin = now_ns(), end = o->seconds > 0 ? begin + (uint64_t)(o->seconds * 1e9) : UINT64_MAX, next = begin;
+	for (unsigned long n = 0; (o->count == 0 || n < o->count) && now_ns() < end && !launcher_ending; n++) {
+		int error = 0;
+		if (o->interval_us) {
+			sleep_until(next);
+			next += o->interval_us * 1000u;
+		}
+		uint64_t t = now_ns();
+		struct container *c = sync_start(&plan, false, &error);
+		while (c && !sync_gone && error >= 0)
+			error = loop_once(-1);
+		uint64_t taken = now_ns() - t;
+		if (!c || error < 0 || c->failed) {
+			if (c && c->failed)
+				print_failure(c);
+			else
+				fprintf(stderr, "thaw-launcher: %s\n", strerror(-error));
+			return 125;
+		}
+		container_free(c);
+		if (write_all(STDOUT_FILENO, &taken, sizeof(taken)) < 0)
+			return 125;
+	}
+	return 0;
+}
+
+/* --- start --------------------------------------------------------------------------------------------------------------- */
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "socket", required_argument, NULL, 's' },   { "channel", required_argument, NULL, 'c' },
+		{ "plan-fd", required_argument, NULL, 'p' },  { "stage", required_argument, NULL, 'd' },
+		{ "detach", no_argument, NULL, 'b' },	      { "seconds", required_argument, NULL, 't' },
+		{ "count", required_argument, NULL, 'n' },    { "interval-us", required_argument, NULL, 'i' },
+		{ NULL, 0, NULL, 0 },
+	};
+	*o = (struct options){ .channel = -1, .plan_fd = -1 };
+	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+		switch (c) {
+		case 's': o->socket = optarg; break;
+		case 'c': o->channel = atoi(optarg); break;
+		case 'p': o->plan_fd = atoi(optarg); break;
+		case 'd': host.stage = optarg; break;
+		case 'b': o->detach = true; break;
+		case 't': o->seconds = atof(optarg); break;
+		case 'n': o->count = strtoul(optarg, NULL, 10); break;
+		case 'i': o->interval_us = strtoul(optarg, NULL, 10); break;
+		default: return -EINVAL;
+		}
+	}
+	return optind == argc - 1 ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	launcher_argv = argv;
+	if (parse(argc, argv, &o) < 0) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	const char *mode = argv[optind];
+	if (!strcmp(mode, "version")) {
+		printf("thaw-launcher protocol %d\n", PROTOCOL_VERSION);
+		return 0;
+	}
+	if (!strcmp(mode, "help")) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	seal_self(argv);
+	if (!strcmp(mode, "serve"))
+		return serve(&o);
+	if (!strcmp(mode, "keep") && o.channel >= 0 && o.socket) {
+		fcntl(o.channel, F_SETFD, FD_CLOEXEC);
+		return keeper_run(o.socket, o.channel, -1);
+	}
+	if (!strcmp(mode, "run"))
+		return run_once(&o);
+	if (!strcmp(mode, "loop"))
+		return run_loop(&o);
+	fputs(usage, stderr);
+	return 2;
+}

@@ -1,0 +1,452 @@
+/*
+ * Walks a plan. Host operations are performed here, one after another; a `spawn` makes a process that performs the
+ * child operations after it, which are skipped here. Where the spawn says so, walking stops until the process is ready.
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <linux/sched.h>
+
+int blob_copy(struct blob *out, struct wire_bytes from)
+{
+	out->p = NULL;
+	out->len = 0;
+	if (from.len == 0)
+		return 0;
+	out->p = malloc(from.len);
+	if (!out->p)
+		return -ENOMEM;
+	memcpy(out->p, from.p, from.len);
+	out->len = from.len;
+	return 0;
+}
+
+bool plan_peek(const struct progress *p, uint16_t *code, struct wire_reader *fields, uint32_t *next)
+{
+	struct wire_reader r = { p->plan.p + p->at, p->plan.p + p->plan.len, false };
+	if (r.p == r.end)
+		return false;
+	*code = wire_get_u16(&r);
+	uint16_t zero = wire_get_u16(&r);
+	struct wire_bytes body = wire_get_bytes(&r);
+	if (r.bad || zero != 0)
+		return false;
+	*fields = (struct wire_reader){ body.p, body.p + body.len, false };
+	*next = (uint32_t)(r.p - p->plan.p);
+	return true;
+}
+
+int plan_check(struct wire_bytes plan, bool *has_spawn)
+{
+	struct progress p = { .plan = { (uint8_t *)(uintptr_t)plan.p, plan.len } };
+	bool in_child = false;
+	*has_spawn = false;
+	for (; p.at < plan.len; p.index++) {
+		uint16_t code;
+		uint32_t next;
+		struct wire_reader fields;
+		if (p.index >= LIMIT_PLAN_OPS || !plan_peek(&p, &code, &fields, &next) || !op_valid(code, &fields))
+			return -EBADMSG;
+		if (op_is_host(code))
+			in_child = code == OP_SPAWN;
+		else if (!in_child)
+			return -EBADMSG;
+		*has_spawn |= code == OP_SPAWN;
+		p.at = next;
+	}
+	return 0;
+}
+
+/* --- cgroups -------------------------------------------------------------------------------------------------- */
+
+static int cgroup_open_leaf(struct container *c, const char *path)
+{
+	char file[PATH_MAX];
+	if (snprintf(file, sizeof(file), "%s/tasks", path) >= (int)sizeof(file))
+		return -ENAMETOOLONG;
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (c->cgroup_count == MAX_CGROUPS) {
+			close(fd);
+			return -E2BIG;
+		}
+		c->cgroup_tasks[c->cgroup_count++] = fd;
+		return 0;
+	}
+	/* v2 has no tasks file: the child is made inside the directory */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	close_fd(&c->cgroup_v2);
+	c->cgroup_v2 = fd;
+	return 0;
+}
+
+static uint32_t read_oom_kills(const char *path)
+{
+	static const char *const files[] = { "memory.oom_control", "memory.events" };
+	char file[PATH_MAX], text[512];
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
+		if (read_small(AT_FDCWD, file, text, sizeof(text)) < 0)
+			continue;
+		const char *at = strstr(text, "oom_kill ");
+		return at ? (uint32_t)strtoul(at + strlen("oom_kill "), NULL, 10) : 0;
+	}
+	return 0;
+}
+
+static void cgroup_kill_all(const char *path)
+{
+	char file[PATH_MAX], text[65536];
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	if (read_small(AT_FDCWD, file, text, sizeof(text)) <= 0)
+		return;
+	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		pid_t pid = (pid_t)strtol(line, NULL, 10);
+		if (pid > 1)
+			kill(pid, SIGKILL);
+	}
+	/* a frozen v1 group would keep its dead */
+	snprintf(file, sizeof(file), "%s/freezer.state", path);
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "THAWED", 6);
+		close(fd);
+	}
+}
+
+int cgroup_remove(const char *path, uint32_t *oom_kills)
+{
+	if (oom_kills)
+		*oom_kills += read_oom_kills(path);
+	if (rmdir(path) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY)
+		return -errno;
+	cgroup_kill_all(path);
+	return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* --- spawn ------------------------------------------------------------------------------------------------------- */
+
+static pid_t clone_process(struct container *c, const struct op_spawn *op, int *pidfd)
+{
+	struct clone_args args = { .flags = CLONE_PIDFD | op->namespaces,
+				   .pidfd = (uint64_t)(uintptr_t)pidfd,
+				   .exit_signal = SIGCHLD };
+	if (c->cgroup_v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)c->cgroup_v2;
+	}
+	if (op->join && setns(c->sandbox->ns_pidfd, CLONE_NEWPID) < 0)
+		return -errno;
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	int error = errno;
+	if (pid != 0 && op->join)
+		setns(host.own_pid_ns, CLONE_NEWPID);
+	return pid < 0 ? -error : pid;
+}
+
+static void open_net_ns(struct container *c, pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%d/ns/net", pid);
+	close_fd(&c->net_ns);
+	c->net_ns = openat(host.proc_fd, path, O_RDONLY | O_CLOEXEC);
+}
+
+static void report_ready(struct watch *w, uint32_t events);
+
+/* The plan no longer depends on this process being watched. */
+static void process_release(struct process *p)
+{
+	struct container *c = p->container;
+	p->released = true;
+	if (c->awaited == p) {
+		c->awaited = NULL;
+		container_advance(c);
+	}
+}
+
+static void report_take(struct process *p, const struct report *r, int fd)
+{
+	struct container *c = p->container;
+	switch (r->kind) {
+	case REPORT_MARK:
+		container_phase(c, (uint8_t)r->phase, r->ns - c->t0);
+		break;
+	case REPORT_TTY:
+		if (stdio_terminal(&c->io, fd) == 0)
+			return;
+		break;
+	case REPORT_FAIL: {
+		uint16_t code = 0;
+		uint32_t next;
+		struct wire_reader fields;
+		struct progress walk = { .plan = c->plan.plan };
+		while (plan_peek(&walk, &code, &fields, &next) && walk.index < r->op) {
+			walk.at = next;
+			walk.index++;
+		}
+		container_fail(c, r->op, code, r->error, 0, r->detail);
+		break;
+	}
+	case REPORT_READY:
+		if (p->wait == WAIT_READY)
+			process_release(p);
+		break;
+	}
+	close_fd(&fd);
+}
+
+static ssize_t report_receive(int from, struct report *r, int *fd)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec part = { r, sizeof(*r) };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	*fd = -1;
+	ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (cm && cm->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(cm), sizeof(*fd));
+	return n;
+}
+
+static void report_ready(struct watch *w, uint32_t events)
+{
+	(void)events;
+	struct process *p = container_of(w, struct process, report);
+	struct report r;
+	int fd;
+	ssize_t n;
+	while (w->ready && (n = report_receive(w->fd, &r, &fd)) == sizeof(r)) {
+		r.detail[sizeof(r.detail) - 1] = 0;
+		report_take(p, &r, fd);
+	}
+	if (!w->ready || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	watch_close(w); /* its last end is closed: exec'd, holding, or dead */
+	if (p->wait == WAIT_EXEC && !p->container->failed)
+		process_release(p);
+}
+
+void process_drain(struct process *p)
+{
+	if (p->report.ready) {
+		report_ready(&p->report, 0);
+		watch_close(&p->report);
+	}
+}
+
+static int spawn(struct container *c, const struct progress *at, const struct op_spawn *op, uint32_t index)
+{
+	int pair[2], pidfd = -1;
+	if (op->join && (!c->sandbox || c->sandbox->ns_pidfd < 0))
+		return -ESRCH;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid_t pid = clone_process(c, op, &pidfd);
+	if (pid == 0) {
+		struct child child = { .container = c, .ops = *at, .index = index + 1, .report_fd = pair[1], .root_fd = -1,
+				       .t0 = c->t0 };
+		child_run(&child);
+	}
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return pid;
+	}
+	struct process *p = process_add(c, pid, op->role, op->wait, index);
+	if (!p || watch_add(&p->report, pair[0], EPOLLIN, report_ready) < 0) {
+		kill(pid, SIGKILL);
+		close(pair[0]);
+		close_fd(&pidfd);
+		return -ENOMEM;
+	}
+	if (op->role == ROLE_HOLDER)
+		c->holder = pid;
+	if (op->role == ROLE_MAIN)
+		c->main = pid;
+	if (!op->join && op->role != ROLE_HELPER && c->ns_pidfd < 0) {
+		c->ns_pidfd = pidfd;
+		c->ns_flags = op->namespaces;
+		if (op->namespaces & CLONE_NEWNET)
+			open_net_ns(c, pid);
+	} else {
+		close_fd(&pidfd);
+	}
+	if (op->wait != WAIT_NONE)
+		c->awaited = p;
+	return 0;
+}
+
+/* --- adopt ------------------------------------------------------------------------------------------------------- */
+
+static bool is_pid_inside(struct container *c, pid_t pid, uint32_t inside)
+{
+	char path[64], text[2048], ours[64];
+	snprintf(path, sizeof(path), "%d/status", pid);
+	if (read_small(host.proc_fd, path, text, sizeof(text)) < 0)
+		return false;
+	char *line = strstr(text, "\nNSpid:");
+	if (!line)
+		return false;
+	line[strcspn(line + 1, "\n") + 1] = 0;
+	char *last = strrchr(line, '\t');
+	if (!last || strtoul(last + 1, NULL, 10) != inside)
+		return false;
+	struct stat a, b;
+	snprintf(path, sizeof(path), "%d/ns/pid", pid);
+	snprintf(ours, sizeof(ours), "%d/ns/pid", c->holder);
+	return fstatat(host.proc_fd, path, &a, 0) == 0 && fstatat(host.proc_fd, ours, &b, 0) == 0 && a.st_ino == b.st_ino;
+}
+
+/* A restore engine made the main process as our child; find it among those that we did not make. */
+static int adopt(struct container *c, uint32_t inside, uint32_t index)
+{
+	char path[64], text[16384];
+	snprintf(path, sizeof(path), "self/task/%d/children", getpid());
+	ssize_t n = read_small(host.proc_fd, path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	for (char *save, *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		pid_t pid = (pid_t)strtol(word, NULL, 10);
+		if (pid <= 0 || process_find(pid) || !is_pid_inside(c, pid, inside))
+			continue;
+		if (!process_add(c, pid, ROLE_MAIN, WAIT_NONE, index))
+			return -ENOMEM;
+		c->main = pid;
+		container_phase(c, PHASE_RESTORED, now_ns() - c->t0);
+		return 0;
+	}
+	return -ESRCH;
+}
+
+/* --- host operations ------------------------------------------------------------------------------------------------ */
+
+static int set_file(const char *path, struct wire_str value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = write_all(fd, value.p, value.len);
+	close(fd);
+	return error;
+}
+
+static int remove_in_process(struct container *c, const char *path, uint32_t index)
+{
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	pid_t pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(remove_tree(path) < 0 ? 1 : 0);
+	struct process *p = process_add(c, pid, ROLE_HELPER, WAIT_SUCCESS, index);
+	if (!p)
+		return -ENOMEM;
+	c->awaited = p;
+	return 0;
+}
+
+/* Fields were validated by plan_check, so decoding cannot fail here. */
+static int host_perform(struct container *c, uint16_t code, struct wire_reader *r, uint32_t index, const char **what)
+{
+	switch (code) {
+	case OP_CGROUP_MAKE: {
+		struct op_cgroup_make op;
+		op_decode_cgroup_make(r, &op);
+		*what = op.path.p;
+		if (mkdir(op.path.p, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		return cgroup_open_leaf(c, op.path.p);
+	}
+	case OP_CGROUP_OPEN: {
+		struct op_cgroup_open op;
+		op_decode_cgroup_open(r, &op);
+		*what = op.path.p;
+		return cgroup_open_leaf(c, op.path.p);
+	}
+	case OP_CGROUP_SET: {
+		struct op_cgroup_set op;
+		op_decode_cgroup_set(r, &op);
+		*what = op.path.p;
+		return set_file(op.path.p, op.value);
+	}
+	case OP_CGROUP_REMOVE: {
+		struct op_cgroup_remove op;
+		op_decode_cgroup_remove(r, &op);
+		*what = op.path.p;
+		return cgroup_remove(op.path.p, &c->oom_kills);
+	}
+	case OP_MAKE_DIR: {
+		struct op_make_dir op;
+		op_decode_make_dir(r, &op);
+		*what = op.path.p;
+		return make_dirs(op.path.p, op.mode);
+	}
+	case OP_REMOVE_TREE: {
+		struct op_remove_tree op;
+		op_decode_remove_tree(r, &op);
+		*what = op.path.p;
+		return remove_in_process(c, op.path.p, index);
+	}
+	case OP_ADOPT: {
+		struct op_adopt op;
+		op_decode_adopt(r, &op);
+		*what = "the restored process is gone";
+		return adopt(c, op.pid_inside, index);
+	}
+	default:
+		return -ENOSYS;
+	}
+}
+
+int plan_step(struct container *c, struct progress *p)
+{
+	uint16_t code;
+	uint32_t next;
+	struct wire_reader fields;
+	while (!c->awaited && plan_peek(p, &code, &fields, &next)) {
+		uint32_t start = p->at, index = p->index++;
+		struct progress here = { .plan = p->plan, .at = next, .index = p->index };
+		p->at = next;
+		if (!op_is_host(code))
+			continue;
+		const char *what = "";
+		int error;
+		if (code == OP_SPAWN) {
+			struct op_spawn op;
+			op_decode_spawn(&fields, &op);
+			what = "making a process";
+			error = spawn(c, &here, &op, index);
+		} else {
+			error = host_perform(c, code, &fields, index, &what);
+		}
+		if (error < 0) {
+			if (p == &c->cleanup && error == -EBUSY) { /* the caller tries again later */
+				p->at = start;
+				p->index = index;
+				return error;
+			}
+			container_fail(c, index, code, -error, 0, what);
+			if (p != &c->cleanup)
+				return error;
+		}
+	}
+	return c->awaited ? 0 : 1;
+}
