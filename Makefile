@@ -8,16 +8,15 @@ SHELL := /bin/bash
 # What thaw fetches or makes once (CRIU, base root file systems) stays inside the clone.
 export THAW_CACHE ?= $(CURDIR)/.cache
 
-BUN     := node_modules/.bin/bun
-BIOME   := node_modules/.bin/biome
-VERSION := $(shell sed -n 's/^ *"version": "\(.*\)",/\1/p' package.json)
-DEMO    := dist/thaw bench demo --json-file results/demo.json examples/flask
+BUN   := node_modules/.bin/bun
+BIOME := node_modules/.bin/biome
+DEMO  := dist/thaw bench demo --json-file results/demo.json examples/flask
 
 CC       := gcc
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
             -Wpointer-arith -Wwrite-strings -Wundef -Wimplicit-fallthrough
 CFLAGS   := -std=gnu11 -O2 -g $(WARNINGS) -fstack-protector-strong
-CPPFLAGS := -D_FORTIFY_SOURCE=2 -DTHAW_VERSION='"$(VERSION)"' -Inative/launcher -MMD -MP
+CPPFLAGS := -D_FORTIFY_SOURCE=2 -Inative/launcher -MMD -MP
 # Sanitizers need a dynamic program and want no fortified wrappers between them and the C library.
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -U_FORTIFY_SOURCE
 LDLIBS   := -lseccomp
@@ -44,8 +43,7 @@ setup: build
 dist/thaw: $(THAW_SOURCES) package.json package-lock.json | setup-build
 	@echo "==> compiling $@"
 	@mkdir -p $(@D)
-	@out=$$($(BUN) build --compile --minify --bytecode --format=esm \
-	  --define 'process.env.THAW_VERSION="$(VERSION)"' --outfile $@.new src/cli/main.ts 2>&1) \
+	@out=$$($(BUN) build --compile --minify --bytecode --format=esm --outfile $@.new src/cli/main.ts 2>&1) \
 	  || { echo "$$out" >&2; exit 1; }
 	@mv $@.new $@
 
@@ -70,7 +68,7 @@ $(eval $(call c-flavour,sanitized,$$(SANITIZE),))
 dist/thaw-launcher: build/plain/$(LAUNCHER_MAIN:.c=.o) build/plain/launcher.a
 	@echo "==> linking $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -static $^ $(LDLIBS) -o $@.new
+	@$(CC) $(CFLAGS) -static -Wl,--strip-debug $^ $(LDLIBS) -o $@.new
 	@mv $@.new $@
 
 native-tests: $(TESTS_C:tests/native/%.c=build/plain/test-%)

@@ -21,11 +21,11 @@ export function violation(file: string, specifier: string): string | undefined {
   const target = normalize(join(dirname(file), specifier));
   const folder = folderOf(file);
   if (folder === undefined) return `${file} is in no folder of the architecture (${LAYERS.join(", ")})`;
+  if (EXCEPTIONS.some(({ from, to }) => file === from && matches(target, to))) return undefined;
   if (target.startsWith("..")) return outside(file, target);
   const targetFolder = folderOf(target);
   if (targetFolder === undefined) return `${target} is in no folder of the architecture`;
   if (folder === targetFolder || allowedFor(folder).includes(targetFolder)) return undefined;
-  if (EXCEPTIONS.some(({ from, to }) => file === from && matches(target, to))) return undefined;
   return `${folder} may import only: ${allowedFor(folder).join(", ") || "nothing of ours"}`;
 }
 
