@@ -1,0 +1,131 @@
+/**
+ * CRIU as plans. It always runs inside the namespaces of a prepared sandbox, so that it records no namespace of
+ * its own and recreates none. Its program, libraries and images reach it as descriptors 5 to 7, opened outside:
+ * nothing of it is visible in the container's root. Descriptors 10 to 12 are the container's streams, which take
+ * the place of the pipes that stdout and stderr were when the process was dumped.
+ */
+import { join } from "node:path";
+import { type ChildOp, type Op, Phase, Role, Wait } from "../../launcher/generated/protocol.ts";
+import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards } from "../criu/program.ts";
+
+/** O_RDONLY|O_DIRECTORY on x86-64 Linux. */
+const OPEN_DIRECTORY = 0o200000;
+
+/** Where the descriptors that CRIU is given stand. */
+const FD = { library: 5, images: 6, binary: 7, stdin: 10, stdout: 11, stderr: 12 } as const;
+
+/** CRIU's own processes take pids from here on, out of the way of those it restores. */
+export const FIRST_PID_OF_CRIU = 20_000;
+
+/** Given to every dump and restore: nothing of the host's cgroups or firewall is touched, connections do not survive. */
+const COMMON = ["--manage-cgroups=ignore", "--tcp-close", "--ext-unix-sk"];
+
+/** The standard streams that were pipes to the launcher, as readlink(2) of the descriptor shows them ("pipe:[7]"). */
+export interface StreamPipes {
+  readonly stdin: string | undefined;
+  readonly stdout: string | undefined;
+  readonly stderr: string | undefined;
+}
+
+export interface CriuRun {
+  readonly program: CriuProgram;
+  /** Absolute directory of the image files. */
+  readonly imagesDir: string;
+  /** Absolute file that takes what CRIU prints. */
+  readonly outputFile: string;
+  /** 0 (nothing) to 4 (everything). */
+  readonly verbosity: number;
+}
+
+export interface CriuDump extends CriuRun {
+  /** Pid of the container's main process inside its pid namespace. */
+  readonly pidInside: number;
+}
+
+export interface CriuRestore extends CriuRun {
+  /** Operations that make a fresh sandbox, among them the holder's `ready`. */
+  readonly sandbox: readonly Op[];
+  readonly pidInside: number;
+  readonly pipes: StreamPipes;
+}
+
+/**
+ * Dumps the main process and its children, and leaves them stopped: whether they end or go on is decided when
+ * the checkpoint is complete. To be run in the sandbox of the container.
+ */
+export function dumpPlan(dump: CriuDump): Op[] {
+  const args = ["dump", "-t", String(dump.pidInside), "--leave-stopped", "--network-lock", "skip", ...COMMON];
+  return [
+    { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
+    ...opens(dump),
+    { kind: "join" },
+    { kind: "session" },
+    execOp(dump, [...args, "-o", "dump.log"]),
+  ];
+}
+
+/** Makes a sandbox and restores the dumped processes into it as children of the launcher. */
+export function restorePlan(restore: CriuRestore): Op[] {
+  const args = ["restore", "-d", "--restore-sibling", ...COMMON, ...inherited(restore.pipes)];
+  return [
+    ...withFirstPid(restore.sandbox, FIRST_PID_OF_CRIU),
+    { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
+    { kind: "cgroup_join" },
+    ...opens(restore),
+    { kind: "join" },
+    { kind: "session" },
+    { kind: "stdio_at", stdin: FD.stdin, stdout: FD.stdout, stderr: FD.stderr },
+    { kind: "mark", phase: Phase.engine },
+    execOp(restore, args),
+    { kind: "adopt", pidInside: restore.pidInside },
+  ];
+}
+
+function opens(run: CriuRun): ChildOp[] {
+  return [
+    { kind: "open_at", path: run.program.libraryDir, fd: FD.library, flags: OPEN_DIRECTORY },
+    { kind: "open_at", path: run.imagesDir, fd: FD.images, flags: OPEN_DIRECTORY },
+    { kind: "open_at", path: run.program.binaryDir, fd: FD.binary, flags: OPEN_DIRECTORY },
+    { kind: "output_to", path: run.outputFile },
+  ];
+}
+
+/** The loader is exec'd, not the program: the container's root has neither CRIU's libraries nor their loader. */
+function execOp(run: CriuRun, args: readonly string[]): ChildOp {
+  const at = (fd: number) => `/proc/self/fd/${fd}`;
+  const { loaderName, binaryName } = run.program;
+  const path = `${at(FD.library)}/${loaderName}`;
+  const start = [path, "--library-path", at(FD.library), `${at(FD.binary)}/${binaryName}`];
+  const common = [...criuGuards(at(FD.binary)), "-D", at(FD.images), `-v${run.verbosity}`];
+  return {
+    kind: "exec",
+    path,
+    argv: [...start, ...args, ...common],
+    env: Object.entries(CRIU_ENVIRONMENT).map(([name, value]) => `${name}=${value}`),
+  };
+}
+
+function inherited(pipes: StreamPipes): string[] {
+  const args: string[] = [];
+  const seen = new Set<string>();
+  for (const stream of ["stdin", "stdout", "stderr"] as const) {
+    const pipe = pipes[stream];
+    // One pipe behind two streams ("2>&1") is inherited once: CRIU gives it to both.
+    if (pipe === undefined || seen.has(pipe)) continue;
+    seen.add(pipe);
+    args.push("--inherit-fd", `fd[${FD[stream]}]:${pipe}`);
+  }
+  return args;
+}
+
+/** Lets the holder set the next pid just before it reports that the sandbox is ready. */
+function withFirstPid(sandbox: readonly Op[], pid: number): Op[] {
+  const ready = sandbox.findIndex((op) => op.kind === "ready");
+  if (ready < 0) throw new Error("a sandbox plan without `ready` cannot be restored into");
+  return [...sandbox.slice(0, ready), { kind: "last_pid", pid }, ...sandbox.slice(ready)];
+}
+
+/** Where a dump's log lies. */
+export function dumpLog(imagesDir: string): string {
+  return join(imagesDir, "dump.log");
+}

@@ -1,0 +1,129 @@
+/**
+ * Dumping a running container with CRIU. The processes stay stopped after the dump until the copy of the writable
+ * layer is made, so that memory and files are of one moment; then they go on or are killed by whoever asked. On any
+ * failure they go on as if nothing had been.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf, ThawError } from "../../common/errors.ts";
+import { execOk } from "../../common/exec.ts";
+import type { Container } from "../../container/types.ts";
+import { Stdio } from "../../launcher/generated/protocol.ts";
+import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
+import type { CriuProgram } from "../criu/program.ts";
+import { dumpPlan } from "./criu-plan.ts";
+import { criuErrors } from "./log.ts";
+import { containerProcesses, resume, type StdioPipes, stdioPipes } from "./processes.ts";
+import { parseDumpStats } from "./stats.ts";
+
+export interface DumpRequest {
+  readonly client: LauncherClient;
+  readonly program: CriuProgram;
+  readonly container: Container;
+  /** The container's writable layer. */
+  readonly upper: string;
+  /** Directory of the pending checkpoint, with `images/` and `upper/`. */
+  readonly directory: string;
+}
+
+export interface Dumped {
+  readonly mainPid: number;
+  readonly stdio: StdioPipes;
+  /** How long the processes stood still: CRIU's own measure plus the copy of the writable layer. */
+  readonly frozenMs: number;
+}
+
+/** A launcher's id has at most 64 bytes, a container's has them all. */
+const ID_DIGITS = 32;
+
+/**
+ * Dumps into `directory`. When it returns the processes are still stopped: call `done` of what it is given to let
+ * them go on.
+ * @throws ThawError CHECKPOINT_FAILED with CRIU's errors, WRONG_STATE, NO_SPACE; the container runs on then.
+ */
+export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () => Dumped; resume: () => void }> {
+  const { container, directory } = request;
+  const { mainInside, tree, strays } = await containerProcesses(container.pid);
+  if (strays.length > 0) throw straysError(container, strays);
+  const stdio = await stdioPipes(container.pid);
+  try {
+    await runCriu(request, mainInside);
+    const stoppedAt = performance.now();
+    await copyLayer(request.upper, join(directory, "upper"));
+    const criuMs = await frozenMs(join(directory, "images"));
+    const dumped = () => ({ mainPid: mainInside, stdio, frozenMs: criuMs + performance.now() - stoppedAt });
+    return { dumped, resume: () => resume(tree) };
+  } catch (error) {
+    resume(tree);
+    throw error;
+  }
+}
+
+async function runCriu(request: DumpRequest, pidInside: number): Promise<void> {
+  const imagesDir = join(request.directory, "images");
+  const outputFile = join(request.directory, "criu.out");
+  const log = join(imagesDir, "dump.log");
+  const plan = dumpPlan({ program: request.program, imagesDir, outputFile, verbosity: 1, pidInside });
+  const id = `dump.${request.container.id.slice(0, ID_DIGITS)}`;
+  try {
+    await runToEnd(request.client, {
+      kind: "run",
+      id,
+      sandbox: request.container.id,
+      stdio: Stdio.none,
+      log: "",
+      plan,
+      cleanup: [],
+    });
+  } catch (cause) {
+    throw await dumpError(request.container, cause, await criuErrors(log, outputFile));
+  }
+  await rm(log, { force: true });
+  await rm(outputFile, { force: true });
+}
+
+/** A full disk is the disk's failure, whoever reports it. */
+async function dumpError(container: Container, cause: unknown, errors: string): Promise<unknown> {
+  if (cause instanceof ThawError && cause.code !== "START_FAILED") return cause;
+  if (/No space left|ENOSPC/.test(errors)) {
+    return new ThawError("NO_SPACE", `no space left for the checkpoint of ${container.spec.name}: ${errors}`, {
+      hint: "Free disk space under the data directory (thaw rm, thaw image rm, thaw checkpoint rm) and try again.",
+      cause,
+    });
+  }
+  const reason = errors || (cause instanceof Error ? cause.message : String(cause));
+  return new ThawError("CHECKPOINT_FAILED", `${container.spec.name} could not be dumped: ${reason}`, {
+    hint: "The container goes on running. Some things cannot be dumped: open devices, io_uring, files that are gone.",
+    cause,
+  });
+}
+
+/** Extended attributes, hard links and devices (an overlay's whiteouts) are kept; blocks are shared where possible. */
+async function copyLayer(from: string, to: string): Promise<void> {
+  try {
+    await execOk(["cp", "-a", "--reflink=auto", `${from}/.`, to]);
+  } catch (error) {
+    if (!(error instanceof ThawError) || !/No space left/.test(error.message)) throw error;
+    throw new ThawError("NO_SPACE", `no space left for the writable layer: ${error.message}`, {
+      hint: "Free disk space under the data directory (thaw rm, thaw image rm, thaw checkpoint rm) and try again.",
+      cause: error,
+    });
+  }
+}
+
+async function frozenMs(imagesDir: string): Promise<number> {
+  try {
+    return parseDumpStats(await Bun.file(join(imagesDir, "stats-dump")).bytes()).frozenMs;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    throw new ThawError("CHECKPOINT_FAILED", "CRIU left no statistics beside the images", { cause: error });
+  }
+}
+
+function straysError(container: Container, strays: readonly string[]): ThawError {
+  const names = strays.slice(0, 5).join(", ");
+  const message = `${container.spec.name} has processes that are not below its main process: ${names}`;
+  return new ThawError("CHECKPOINT_FAILED", message, {
+    hint: "Run the service in the foreground (no daemonizing), end what `thaw exec` started, then try again.",
+  });
+}

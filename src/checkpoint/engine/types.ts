@@ -1,0 +1,53 @@
+/**
+ * What every restore engine is to thaw: it looks at a checkpoint and accepts it or says why not, and turns it into
+ * operations for the launcher. It keeps no state and starts nothing. Engines are asked in the order of their speed;
+ * the first that accepts is used, and what the faster ones said against it is shown to the user.
+ */
+import { ThawError } from "../../common/errors.ts";
+import type { Op } from "../../launcher/generated/protocol.ts";
+import type { CheckpointManifest } from "../manifest.ts";
+import type { RestorePlan } from "../types.ts";
+
+export type Assessment = { readonly ok: true } | { readonly ok: false; readonly refused: readonly string[] };
+
+export interface RestoreOptions {
+  /** Directory of the checkpoint. */
+  readonly directory: string;
+  /** Makes the sandbox that is restored into, ending with the holder's `ready` and `hold`. */
+  readonly sandbox: readonly Op[];
+  /** Undoes it when all of its processes are gone. */
+  readonly cleanup: readonly Op[];
+  /** Absolute file for what the engine prints. */
+  readonly outputFile: string;
+  /** 0 (nothing but errors) to 4 (everything). */
+  readonly verbosity: number;
+}
+
+export interface RestoreEngine {
+  readonly name: CheckpointManifest["engine"];
+  assess(manifest: CheckpointManifest): Assessment;
+  /** The plan for one restore. To be called only for what `assess` accepted. */
+  compile(manifest: CheckpointManifest, options: RestoreOptions): RestorePlan;
+}
+
+export interface EngineChoice {
+  readonly engine: RestoreEngine;
+  /** What the engines before it said against the checkpoint. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * The first engine that accepts the checkpoint.
+ * @throws ThawError CHECKPOINT_INCOMPATIBLE with every engine's reasons when none does.
+ */
+export function chooseEngine(engines: readonly RestoreEngine[], manifest: CheckpointManifest): EngineChoice {
+  const reasons: string[] = [];
+  for (const engine of engines) {
+    const verdict = engine.assess(manifest);
+    if (verdict.ok) return { engine, reasons };
+    reasons.push(...verdict.refused.map((reason) => `${engine.name}: ${reason}`));
+  }
+  throw new ThawError("CHECKPOINT_INCOMPATIBLE", `no engine can restore ${manifest.name}: ${reasons.join("; ")}`, {
+    hint: "Start the container cold and make the checkpoint again.",
+  });
+}

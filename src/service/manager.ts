@@ -1,0 +1,168 @@
+/**
+ * On-demand services. The launcher wakes them and puts them to sleep by itself; this decides what it shall wake,
+ * makes the checkpoints and keeps the books. Changes of one service happen one after the other; what the launcher
+ * reports is taken in between, at any time.
+ */
+import { criuErrors } from "../checkpoint/index.ts";
+import { asThawError, ThawError } from "../common/errors.ts";
+import { Listeners } from "../launcher/index.ts";
+import { engineLog } from "./arm.ts";
+import { changeService, removeService } from "./change.ts";
+import { afterWake, apply, describeService, type Live } from "./live.ts";
+import { Locks } from "./locks.ts";
+import type { GatewayEvent } from "./ports.ts";
+import { reconcileServices } from "./reconcile.ts";
+import { checkSpec, serviceId } from "./spec.ts";
+import type { LifeEvent } from "./state.ts";
+import { type ServiceRow, ServiceStore } from "./store.ts";
+import type { Service, ServiceManager, ServiceSpec, WakePhases } from "./types.ts";
+import type { ServiceDeps, ServiceWorld } from "./world.ts";
+
+export class Services implements ServiceManager {
+  readonly #deps: ServiceDeps;
+  readonly #store: ServiceStore;
+  readonly #live = new Map<string, Live>();
+  readonly #locks = new Locks();
+  readonly #changes = new Listeners<Service>();
+  readonly #world: ServiceWorld;
+  readonly #background = new Set<Promise<void>>();
+
+  constructor(deps: ServiceDeps) {
+    this.#deps = deps;
+    this.#store = new ServiceStore(deps.database);
+    deps.gateway.onEvent((event) => this.#take(event));
+    this.#world = {
+      ...deps,
+      store: this.#store,
+      live: this.#live,
+      happen: (live, event) => this.#happen(live, event),
+      save: (live, row) => this.#save(live, row),
+    };
+  }
+
+  async up(spec: ServiceSpec, progress: (line: string) => void): Promise<Service> {
+    checkSpec(spec);
+    const id = serviceId(spec);
+    await this.#locks.run(id, () => changeService(this.#world, id, spec, progress));
+    return this.get(id);
+  }
+
+  async down(project: string): Promise<number> {
+    const ids = [...this.#live.values()].filter((live) => live.row.spec.project === project).map((live) => live.row.id);
+    await Promise.all(ids.map((id) => this.#locks.run(id, () => removeService(this.#world, id))));
+    return ids.length;
+  }
+
+  get(id: string): Service {
+    return this.#describe(this.#find(id));
+  }
+
+  list(): Service[] {
+    const all = [...this.#live.values()].sort((a, b) => (a.row.id < b.row.id ? -1 : 1));
+    return all.map((live) => this.#describe(live));
+  }
+
+  async sleep(id: string): Promise<void> {
+    const { row, life } = this.#find(id);
+    if (life.state === "preparing") {
+      throw new ThawError("WRONG_STATE", `${id} is being prepared, expected it to be awake`, {
+        hint: "Wait until it is asleep.",
+      });
+    }
+    await this.#deps.gateway.sleep(id, row.spec.ports, false);
+  }
+
+  onChange(listener: (service: Service) => void): () => void {
+    return this.#changes.add(listener);
+  }
+
+  async reconcile(): Promise<void> {
+    const stale = await reconcileServices(this.#world, this.#locks);
+    for (const id of stale) this.#prepareAgain(id);
+  }
+
+  /** Name of a service that needs the checkpoint, as `CheckpointDeps.usedBy` wants it. */
+  userOf(checkpoint: string): string | undefined {
+    const user = [...this.#live.values()].find(({ row }) => row.checkpoint === checkpoint);
+    return user && `the service ${user.row.id}`;
+  }
+
+  /** Resolves when no preparation goes on in the background. */
+  async settled(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  #find(id: string): Live {
+    const live = this.#live.get(id);
+    if (live) return live;
+    throw new ThawError("SERVICE_NOT_FOUND", `no service named ${id}`, {
+      hint: "thaw services shows those that exist.",
+    });
+  }
+
+  #describe(live: Live): Service {
+    const awake = live.life.state === "awake" || live.life.state === "waking";
+    return describeService(live, awake ? this.#deps.host.memoryOf(live.row.instance) : 0);
+  }
+
+  #happen(live: Live, event: LifeEvent): void {
+    if (apply(live, event)) this.#changes.emit(this.#describe(live));
+  }
+
+  #save(live: Live, row: ServiceRow): void {
+    this.#store.put(row);
+    live.row = row;
+  }
+
+  #take(event: GatewayEvent): void {
+    const live = this.#live.get(event.service);
+    if (!live || live.life.state === "removed") return;
+    if (event.kind === "listener") this.#happen(live, { kind: "listener", report: event.report });
+    else this.#inBackground(event.service, () => this.#woke(live, event.wake));
+  }
+
+  /** Why an engine failed is in its output; the launcher only knows that it did. */
+  async #woke(live: Live, wake: WakePhases): Promise<void> {
+    const failed = wake.result === "restored" ? "" : await this.#whyFailed(live, wake);
+    const told = failed === "" ? wake : { ...wake, detail: failed };
+    if (live.life.state === "removed") return;
+    this.#save(live, afterWake(live.row, told, failed));
+    this.#happen(live, { kind: "woke", wake: told });
+    if (wake.result === "fallback" && (await this.#isDamaged(live.row))) this.#prepareAgain(live.row.id);
+  }
+
+  async #whyFailed({ row }: Live, wake: WakePhases): Promise<string> {
+    const errors = await criuErrors(engineLog(this.#deps.host.directoryOf(row.instance)));
+    return [wake.detail, errors].filter((part) => part !== "").join(": ") || "it could not be woken";
+  }
+
+  async #isDamaged(row: ServiceRow): Promise<boolean> {
+    try {
+      await this.#deps.checkpoints.prepare(row.checkpoint, { verifyAgain: true });
+      return false;
+    } catch (error) {
+      this.#deps.log?.(`${row.id}: ${asThawError(error).message}`);
+      return true;
+    }
+  }
+
+  /** Makes a service's checkpoint anew without anybody waiting; until then it wakes by cold starts. */
+  #prepareAgain(id: string): void {
+    const progress = (line: string) => this.#deps.log?.(`${id}: ${line}`);
+    this.#inBackground(id, () =>
+      this.#locks.run(id, async () => {
+        const live = this.#live.get(id);
+        if (live) await changeService(this.#world, id, live.row.spec, progress, { again: true });
+      }),
+    );
+  }
+
+  #inBackground(id: string, work: () => Promise<void>): void {
+    const running = work()
+      .catch((error) => this.#deps.log?.(`${id}: ${asThawError(error).message}`))
+      .then(() => {
+        this.#background.delete(running);
+      });
+    this.#background.add(running);
+  }
+}

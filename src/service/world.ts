@@ -1,0 +1,27 @@
+/** What the parts of the service manager share. */
+import type { Database } from "bun:sqlite";
+import type { Checkpoints, ContainerHost } from "../checkpoint/index.ts";
+import type { ContainerManager } from "../container/types.ts";
+import type { Live } from "./live.ts";
+import type { ResolveService, ServiceGateway } from "./ports.ts";
+import type { LifeEvent } from "./state.ts";
+import type { ServiceRow, ServiceStore } from "./store.ts";
+
+export interface ServiceDeps {
+  readonly database: Database;
+  readonly containers: ContainerManager;
+  readonly host: ContainerHost;
+  readonly checkpoints: Checkpoints;
+  readonly gateway: ServiceGateway;
+  readonly resolve: ResolveService;
+  /** Takes a line about what goes on in the background; nothing when not given. */
+  readonly log?: (line: string) => void;
+}
+
+/** Those, and the means to change a service. */
+export interface ServiceWorld extends ServiceDeps {
+  readonly store: ServiceStore;
+  readonly live: Map<string, Live>;
+  readonly happen: (live: Live, event: LifeEvent) => void;
+  readonly save: (live: Live, row: ServiceRow) => void;
+}
