@@ -171,7 +171,8 @@ static int write_number(int fd, long value)
 {
 	char text[32];
 	int n = snprintf(text, sizeof(text), "%ld", value);
-	return write(fd, text, (size_t)n) < 0 ? -errno : 0;
+	/* at offset 0: a second write to the same open sysctl file would otherwise be ignored */
+	return pwrite(fd, text, (size_t)n, 0) < 0 ? -errno : 0;
 }
 
 static int set_oom_score(int32_t adj)
