@@ -230,7 +230,7 @@ static void report_ready(struct watch *w, uint32_t events)
 	struct process *p = container_of(w, struct process, report);
 	struct report r;
 	int fd;
-	ssize_t n;
+	ssize_t n = 0;
 	while (w->ready && (n = report_receive(w->fd, &r, &fd)) == sizeof(r)) {
 		r.detail[sizeof(r.detail) - 1] = 0;
 		report_take(p, &r, fd);
