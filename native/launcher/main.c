@@ -35,6 +35,7 @@ struct options {
 	const char *socket;
 	int channel;
 	int plan_fd;
+	int cleanup_fd;
 	bool detach;
 	double seconds;
 	unsigned long count;
@@ -43,8 +44,8 @@ struct options {
 
 static const char usage[] =
 	"usage: thaw-launcher serve --socket PATH\n"
-	"       thaw-launcher run --plan-fd N [--stage DIR] [--detach]\n"
-	"       thaw-launcher loop --plan-fd N [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
+	"       thaw-launcher run --plan-fd N [--cleanup-fd N] [--stage DIR] [--detach]\n"
+	"       thaw-launcher loop --plan-fd N [--cleanup-fd N] [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
 	"       thaw-launcher version\n"
 	"\n"
 	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run.\n";
@@ -241,13 +242,14 @@ static int read_plan(int fd, struct buf *out)
 	}
 }
 
-static struct container *sync_start(const struct buf *plan, bool inherit, int *error)
+static struct container *sync_start(const struct buf *plan, const struct buf *undo, bool inherit, int *error)
 {
 	struct container *c = container_new(wire_cstr("run"), error);
 	if (!c)
 		return NULL;
 	sync_gone = sync_started = false;
-	*error = container_begin(c, (struct wire_bytes){ plan->p, (uint32_t)plan->len }, (struct wire_bytes){ NULL, 0 });
+	*error = container_begin(c, (struct wire_bytes){ plan->p, (uint32_t)plan->len },
+				 (struct wire_bytes){ undo->p, (uint32_t)undo->len });
 	for (int i = 0; inherit && i < 3; i++)
 		c->io.child[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
 	if (*error < 0) {
@@ -264,12 +266,14 @@ static void print_failure(const struct container *c)
 		c->failed_errno ? ": " : "", c->failed_errno ? strerror(c->failed_errno) : "");
 }
 
-static int prepare_sync(const struct options *o, struct buf *plan)
+static int prepare_sync(const struct options *o, struct buf *plan, struct buf *undo)
 {
 	host.sync = true;
 	container_up = run_up;
 	container_gone = run_gone;
 	int error = o->plan_fd < 0 ? -EBADF : read_plan(o->plan_fd, plan);
+	if (error == 0 && o->cleanup_fd >= 0)
+		error = read_plan(o->cleanup_fd, undo);
 	if (error == 0)
 		error = common_start();
 	if (error < 0)
@@ -279,11 +283,11 @@ static int prepare_sync(const struct options *o, struct buf *plan)
 
 static int run_once(const struct options *o)
 {
-	struct buf plan = { 0 };
+	struct buf plan = { 0 }, undo = { 0 };
 	int error;
-	if (prepare_sync(o, &plan) < 0)
+	if (prepare_sync(o, &plan, &undo) < 0)
 		return 125;
-	struct container *c = sync_start(&plan, true, &error);
+	struct container *c = sync_start(&plan, &undo, true, &error);
 	if (!c) {
 		fprintf(stderr, "thaw-launcher: %s\n", error == -EBADMSG ? "malformed plan" : strerror(-error));
 		return 125;
@@ -314,8 +318,8 @@ static void sleep_until(uint64_t ns)
 
 static int run_loop(const struct options *o)
 {
-	struct buf plan = { 0 };
-	if (prepare_sync(o, &plan) < 0)
+	struct buf plan = { 0 }, undo = { 0 };
+	if (prepare_sync(o, &plan, &undo) < 0)
 		return 125;
 	uint64_t begin = now_ns(), end = o->seconds > 0 ? begin + (uint64_t)(o->seconds * 1e9) : UINT64_MAX, next = begin;
 	for (unsigned long n = 0; (o->count == 0 || n < o->count) && now_ns() < end && !launcher_ending; n++) {
@@ -325,7 +329,7 @@ static int run_loop(const struct options *o)
 			next += o->interval_us * 1000u;
 		}
 		uint64_t t = now_ns();
-		struct container *c = sync_start(&plan, false, &error);
+		struct container *c = sync_start(&plan, &undo, false, &error);
 		while (c && !sync_gone && error >= 0)
 			error = loop_once(-1);
 		uint64_t taken = now_ns() - t;
@@ -349,17 +353,18 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, 's' },   { "channel", required_argument, NULL, 'c' },
-		{ "plan-fd", required_argument, NULL, 'p' },  { "stage", required_argument, NULL, 'd' },
+		{ "plan-fd", required_argument, NULL, 'p' },  { "cleanup-fd", required_argument, NULL, 'u' }, { "stage", required_argument, NULL, 'd' },
 		{ "detach", no_argument, NULL, 'b' },	      { "seconds", required_argument, NULL, 't' },
 		{ "count", required_argument, NULL, 'n' },    { "interval-us", required_argument, NULL, 'i' },
 		{ NULL, 0, NULL, 0 },
 	};
-	*o = (struct options){ .channel = -1, .plan_fd = -1 };
+	*o = (struct options){ .channel = -1, .plan_fd = -1, .cleanup_fd = -1 };
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 's': o->socket = optarg; break;
 		case 'c': o->channel = atoi(optarg); break;
 		case 'p': o->plan_fd = atoi(optarg); break;
+		case 'u': o->cleanup_fd = atoi(optarg); break;
 		case 'd': host.stage = optarg; break;
 		case 'b': o->detach = true; break;
 		case 't': o->seconds = atof(optarg); break;

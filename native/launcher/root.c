@@ -40,9 +40,12 @@ static int open_parent(int root, const char *path, char *name)
 	while (len > 1 && copy[len - 1] == '/')
 		copy[--len] = 0;
 	char *slash = strrchr(copy, '/');
-	snprintf(name, NAME_MAX + 1, "%s", slash ? slash + 1 : copy);
-	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+	const char *last = slash ? slash + 1 : copy;
+	if (!*last || !strcmp(last, ".") || !strcmp(last, ".."))
 		return -EINVAL;
+	if (strlen(last) > NAME_MAX)
+		return -ENAMETOOLONG;
+	strcpy(name, last);
 	if (slash)
 		*slash = 0;
 	int dir = open_inside(root, ".", O_PATH | O_DIRECTORY);
@@ -50,17 +53,18 @@ static int open_parent(int root, const char *path, char *name)
 		return dir;
 	for (char *at = copy; dir >= 0 && *(at += strspn(at, "/"));) {
 		size_t n = strcspn(at, "/");
-		snprintf(part, sizeof(part), "%.*s", (int)(at + n - copy), copy);
+		memcpy(part, copy, (size_t)(at + n - copy));
+		part[at + n - copy] = 0;
 		close(dir);
 		dir = open_inside(root, part, O_PATH | O_DIRECTORY);
 		if (dir == -ENOENT) {
-			char up[PATH_MAX], leaf[NAME_MAX + 1];
-			snprintf(leaf, sizeof(leaf), "%.*s", (int)n, at);
-			snprintf(up, sizeof(up), "%.*s.", (int)(at - copy), copy);
+			char up[PATH_MAX];
+			memcpy(up, copy, (size_t)(at - copy));
+			strcpy(up + (at - copy), "."); /* the prefix before its last name, itself resolved inside the root */
 			int parent = open_inside(root, up, O_PATH | O_DIRECTORY);
 			if (parent < 0)
 				return parent;
-			int error = mkdirat(parent, leaf, 0755) < 0 && errno != EEXIST ? -errno : 0;
+			int error = mkdirat(parent, part + (at - copy), 0755) < 0 && errno != EEXIST ? -errno : 0;
 			close(parent);
 			if (error < 0)
 				return error;
