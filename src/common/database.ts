@@ -46,9 +46,13 @@ function runSteps(database: Database, component: string, steps: readonly string[
     .get(component);
   const version = row?.version ?? 0;
   if (version > steps.length) {
-    throw new ThawError("UNSUPPORTED", `the tables of ${component} have version ${version}, this thaw knows ${steps.length}`, {
-      hint: "Use the thaw that wrote the data directory, or a newer one.",
-    });
+    throw new ThawError(
+      "UNSUPPORTED",
+      `the tables of ${component} have version ${version}, this thaw knows ${steps.length}`,
+      {
+        hint: "Use the thaw that wrote the data directory, or a newer one.",
+      },
+    );
   }
   for (const step of steps.slice(version)) database.run(step);
   database

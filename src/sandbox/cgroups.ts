@@ -101,6 +101,18 @@ export class Cgroups {
     return this.leaves(id).map((path) => ({ kind: "cgroup_remove", path }));
   }
 
+  /** Bytes of memory, page cache included, that a container holds; 0 when it has no leaf. */
+  memoryBytes(id: string): number {
+    const tree = this.layout.hierarchies.find(({ controllers }) => controllers.includes("memory"));
+    if (!tree) return 0;
+    const file = this.layout.version === 2 ? "memory.current" : "memory.usage_in_bytes";
+    try {
+      return Number(readFileSync(join(tree.mount, this.parent, id, file), "utf8"));
+    } catch {
+      return 0;
+    }
+  }
+
   #settings(id: string, limits: CgroupLimits): [path: string, value: string][] {
     const settings = this.layout.version === 2 ? settingsV2(limits) : settingsV1(limits, this.layout.swapLimit);
     return this.layout.hierarchies.flatMap(({ mount, controllers }) =>

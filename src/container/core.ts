@@ -1,0 +1,140 @@
+/**
+ * What the container manager's parts share: the rows, the launcher, the states, and the few steps that every way to a
+ * container consists of.
+ */
+import type { Database } from "bun:sqlite";
+import { mkdirSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { asThawError } from "../common/errors.ts";
+import type { Paths } from "../common/paths.ts";
+import type { FailedMessage } from "../launcher/generated/protocol.ts";
+import type { LauncherClient } from "../launcher/index.ts";
+import type { Cgroups } from "../sandbox/index.ts";
+import { Attachments } from "./attach.ts";
+import { checkSpec } from "./check.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { checkName, inventName } from "./names.ts";
+import type { StartFailure } from "./outcome.ts";
+import { type ContainerPlace, containerPlace, newContainerId } from "./place.ts";
+import { type ContainerPlan, runOf } from "./plans.ts";
+import { PublishedPorts } from "./ports.ts";
+import { ContainerStore } from "./store.ts";
+import type { Container, ContainerSpec } from "./types.ts";
+
+export interface ContainersParts {
+  readonly database: Database;
+  readonly launcher: LauncherClient;
+  /** Made ready by its owner: `cgroups.prepare()`. */
+  readonly cgroups: Cgroups;
+  readonly paths: Paths;
+}
+
+/** The shared state and steps. */
+export class ContainerCore {
+  readonly parts: ContainersParts;
+  readonly store: ContainerStore;
+  readonly ports: PublishedPorts;
+  readonly lifecycle: Lifecycle;
+  readonly attachments: Attachments;
+  readonly #removals = new Set<Promise<void>>();
+
+  constructor(parts: ContainersParts) {
+    this.parts = parts;
+    this.store = new ContainerStore(parts.database);
+    this.ports = new PublishedPorts(parts.launcher);
+    this.attachments = new Attachments(parts.launcher);
+    this.lifecycle = new Lifecycle({
+      store: this.store,
+      launcher: parts.launcher,
+      ports: this.ports,
+      discard: (container) => this.discard(container),
+    });
+  }
+
+  place(id: string): ContainerPlace {
+    return containerPlace(this.parts.paths.containers, id);
+  }
+
+  /**
+   * Adds a checked container. The row comes first: a directory without a row is swept up, a row without its directory
+   * would be a broken container.
+   * @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE; nothing is left then.
+   */
+  insert(wanted: ContainerSpec, restoredFrom: string | undefined): Container {
+    const name = wanted.name || inventName((candidate) => this.store.nameTaken(candidate));
+    checkName(name);
+    checkSpec(wanted);
+    const container = newContainer(newContainerId(), { ...wanted, name }, { restoredFrom, service: undefined });
+    this.store.insert(container);
+    const { directory } = this.place(container.id);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      this.store.remove(container.id);
+      rmSync(directory, { recursive: true, force: true });
+      throw asThawError(error);
+    }
+    return container;
+  }
+
+  /** Runs a plan as the container. Resolves when all of it ran. @throws as `Lifecycle.begin`. */
+  async run(
+    container: Container,
+    plan: ContainerPlan,
+    describe: (event: FailedMessage) => StartFailure,
+  ): Promise<Container> {
+    const run = runOf(container.spec, this.place(container.id), plan);
+    try {
+      return await this.lifecycle.begin(container, run, describe);
+    } catch (error) {
+      this.attachments.end(container.id);
+      throw error;
+    }
+  }
+
+  /** Resolves when it has ended and nothing of its sandbox is left. */
+  async killAndWait(container: Container): Promise<void> {
+    const ended = this.lifecycle.ended(container);
+    await this.parts.launcher.request({ kind: "kill", id: container.id });
+    await ended;
+  }
+
+  /** Its name is free at once, its files go in the background. Missing is fine. */
+  discard(container: Container): void {
+    const { id } = container;
+    if (!this.store.find(id)) return;
+    this.store.remove(id);
+    this.lifecycle.removed(container);
+    const removal = rm(this.place(id).directory, { recursive: true, force: true })
+      .catch((error: unknown) => console.error(`thaw: cannot remove the files of container ${id}:`, error))
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
+
+  /** Resolves when the removals under way are done. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removals);
+  }
+}
+
+/** A container of which nothing but the wish exists. */
+export function newContainer(
+  id: string,
+  spec: ContainerSpec,
+  origin: Pick<Container, "restoredFrom" | "service">,
+): Container {
+  return {
+    id,
+    spec,
+    state: "created",
+    pid: 0,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    createdAt: Date.now(),
+    startedAt: 0,
+    finishedAt: 0,
+    restoredFrom: origin.restoredFrom,
+    service: origin.service,
+  };
+}

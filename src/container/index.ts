@@ -1,0 +1,11 @@
+/** Containers: their life, output and files. types.ts has the words. */
+
+export type { ContainersParts } from "./core.ts";
+export type { PlannedContainer, ServiceInstance } from "./instances.ts";
+export { LogDecoder, type LogOptions, readLog } from "./logs.ts";
+export { Containers } from "./manager.ts";
+export { checkName, inventName } from "./names.ts";
+export { exitCodeOf } from "./outcome.ts";
+export { type ContainerPlace, containerPlace, newContainerId } from "./place.ts";
+export { type ContainerPlan, runOf, sandboxOf, startOf, stdioOf } from "./plans.ts";
+export type * from "./types.ts";

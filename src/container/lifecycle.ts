@@ -1,0 +1,180 @@
+/**
+ * The states of containers, driven by the launcher's events:
+ *
+ *     created --started--> running --exited--> exited --started--> ...
+ *         \------------------failed------------^
+ *
+ * A row is written before its launcher record is dropped, so that an exit code is in one of the two at any time. When
+ * the row cannot be written (a full disk) the record stays, and the next `reconcile` writes it.
+ */
+import { ThawError } from "../common/errors.ts";
+import type { FailedMessage, LauncherEvent, RunMessage, StartedMessage } from "../launcher/generated/protocol.ts";
+import { type LauncherClient, Listeners, unreachable } from "../launcher/index.ts";
+import { exitedOutcome, failureText, milliseconds, type Outcome, type StartFailure } from "./outcome.ts";
+import type { PublishedPorts } from "./ports.ts";
+import type { ContainerStore } from "./store.ts";
+import type { Container } from "./types.ts";
+import { Waits } from "./waits.ts";
+
+interface Starting {
+  /** The launcher has the plan: from here on its events and records tell the end. */
+  accepted: boolean;
+  /** Resolves with the container as it was when it began to run; by now it may have ended. */
+  readonly done: PromiseWithResolvers<Container>;
+  readonly describe: (event: FailedMessage) => StartFailure;
+}
+
+export interface LifecycleParts {
+  readonly store: ContainerStore;
+  readonly launcher: LauncherClient;
+  readonly ports: PublishedPorts;
+  /** Removes a container that shall not outlive its exit. */
+  readonly discard: (container: Container) => void;
+}
+
+/** Runs plans as containers and follows what becomes of them. */
+export class Lifecycle {
+  readonly changes = new Listeners<Container>();
+  readonly #parts: LifecycleParts;
+  readonly #waits = new Waits();
+  readonly #starting = new Map<string, Starting>();
+  readonly #finishing = new Map<string, Promise<void>>();
+
+  constructor(parts: LifecycleParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a start of it is under way; `accepted`: only when the launcher has its plan. */
+  isStarting(id: string, accepted = false): boolean {
+    const starting = this.#starting.get(id);
+    return starting !== undefined && (!accepted || starting.accepted);
+  }
+
+  /**
+   * Runs a plan as the container. Resolves when all of it ran.
+   * @throws what `describe` says of a plan that failed, PORT_IN_USE, LAUNCHER_FAILED, WRONG_STATE.
+   */
+  async begin(
+    container: Container,
+    run: RunMessage,
+    describe: (event: FailedMessage) => StartFailure,
+  ): Promise<Container> {
+    const { id } = container;
+    if (this.isStarting(id)) throw new ThawError("WRONG_STATE", `${container.spec.name} is being started already`);
+    await this.#finishing.get(id);
+    const starting: Starting = { accepted: false, done: Promise.withResolvers(), describe };
+    starting.done.promise.catch(() => {});
+    this.#starting.set(id, starting);
+    const { ports, launcher } = this.#parts;
+    try {
+      await ports.listen(container);
+      await launcher.request(run);
+      starting.accepted = true;
+      const running = await starting.done.promise;
+      await this.#publish(running);
+      return running;
+    } catch (error) {
+      await ports.withdraw(container);
+      throw error;
+    } finally {
+      this.#starting.delete(id);
+    }
+  }
+
+  /** A container that has ended meanwhile has no ports, and that is no error. */
+  async #publish(container: Container): Promise<void> {
+    const { ports, store, launcher } = this.#parts;
+    try {
+      await ports.route(container);
+    } catch (error) {
+      if (store.find(container.id)?.state !== "running") return;
+      await launcher.request({ kind: "kill", id: container.id });
+      throw error;
+    }
+  }
+
+  /** It was removed: those who still wait for its end are told. */
+  removed(container: Container): void {
+    this.#waits.settle({ ...container, state: container.state === "exited" ? "exited" : "dead" });
+  }
+
+  /** Resolves with the container when it has ended and nothing of its sandbox is left. @throws ThawError CANCELLED. */
+  ended(container: Container, signal?: AbortSignal): Promise<Container> {
+    const over = container.state === "exited" || container.state === "dead";
+    if (over && !this.#finishing.has(container.id) && !this.isStarting(container.id)) return Promise.resolve(container);
+    return this.#waits.next(container.id, signal);
+  }
+
+  /** Takes an event of the launcher. */
+  handle(event: LauncherEvent): void {
+    if (event.kind !== "started" && event.kind !== "failed" && event.kind !== "exited") return;
+    const container = this.#parts.store.find(event.id);
+    if (!container) return;
+    if (event.kind === "started") this.started(container, event);
+    else if (event.kind === "failed") this.failed(container, event);
+    else this.finish(container, exitedOutcome(event));
+  }
+
+  /** It runs, by an event or by the launcher's record. */
+  started(container: Container, { pid, atNs }: Pick<StartedMessage, "pid" | "atNs">): void {
+    const times = { startedAt: milliseconds(atNs), finishedAt: 0 };
+    const running: Container = {
+      ...container,
+      ...times,
+      state: "running",
+      pid,
+      exitCode: 0,
+      oomKilled: false,
+      error: "",
+    };
+    this.#change(running);
+    this.#starting.get(container.id)?.done.resolve(running);
+  }
+
+  /** Its plan failed, and all of it is undone. */
+  failed(container: Container, event: FailedMessage): void {
+    const starting = this.#starting.get(container.id);
+    const failure = starting?.describe(event);
+    const error = failure?.error.message ?? failureText(event);
+    this.finish(container, { exitCode: failure?.exitCode ?? 125, oomKilled: false, error, finishedAt: Date.now() });
+    if (failure) starting?.done.reject(failure.error);
+  }
+
+  /** The launcher that had it is gone, and it with the launcher. */
+  lost(container: Container): void {
+    const error = "the launcher died, and the container with it";
+    this.finish(container, { exitCode: 137, oomKilled: false, error, finishedAt: Date.now() });
+    this.#starting.get(container.id)?.done.reject(unreachable("it died during the start"));
+  }
+
+  /** It has ended. Those who wait are told when its ports are closed and the launcher's record is dropped. */
+  finish(container: Container, outcome: Outcome): void {
+    const ended: Container = { ...container, ...outcome, state: "exited", pid: 0 };
+    const recorded = this.#change(ended);
+    const finishing = this.#tidy(ended, recorded).finally(() => {
+      this.#finishing.delete(ended.id);
+      this.#waits.settle(ended);
+      if (ended.spec.autoRemove && ended.service === undefined) this.#parts.discard(ended);
+    });
+    this.#finishing.set(ended.id, finishing);
+  }
+
+  async #tidy(container: Container, recorded: boolean): Promise<void> {
+    await this.#parts.ports.withdraw(container);
+    // The records of service instances belong to the routes that start them again.
+    if (!recorded || container.service !== undefined) return;
+    await this.#parts.launcher.request({ kind: "forget", id: container.id }).catch(() => {});
+  }
+
+  #change(container: Container): boolean {
+    let recorded = true;
+    try {
+      this.#parts.store.update(container);
+    } catch (error) {
+      recorded = false;
+      console.error("thaw:", error instanceof Error ? error.message : error);
+    }
+    this.changes.emit(container);
+    return recorded;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * How a container ended, out of what the launcher says: exit codes as a shell gives them, and failed starts in the
+ * words and codes that users of `docker run` know (127: no such program, 126: it cannot be run, 125: anything else).
+ */
+import { ThawError } from "../common/errors.ts";
+import { type FailedMessage, opNames } from "../launcher/generated/protocol.ts";
+import { describeFailure, errnoName, errnoText, planFailure } from "../launcher/index.ts";
+import type { Container } from "./types.ts";
+
+/** The end of a container. */
+export interface Outcome {
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly error: string;
+  /** Milliseconds since the epoch. */
+  readonly finishedAt: number;
+}
+
+/** 128 + n after signal n. `waitStatus` as of waitpid(2). */
+export function exitCodeOf(waitStatus: number): number {
+  const signal = waitStatus & 0x7f;
+  return signal === 0 ? (waitStatus >> 8) & 0xff : 128 + signal;
+}
+
+/** Milliseconds since the epoch, of nanoseconds. */
+export function milliseconds(ns: bigint): number {
+  return Number(ns / 1_000_000n);
+}
+
+/** The end by exit or signal. */
+export function exitedOutcome(end: { waitStatus: number; oomKills: number; atNs: bigint }): Outcome {
+  const oomKilled = end.oomKills > 0;
+  return { exitCode: exitCodeOf(end.waitStatus), oomKilled, error: "", finishedAt: milliseconds(end.atNs) };
+}
+
+/** A start that failed, as the caller of start gets it and as the row keeps it. */
+export interface StartFailure {
+  readonly error: ThawError;
+  readonly exitCode: number;
+}
+
+const CANNOT_RUN = ["EACCES", "ENOEXEC", "EPERM", "EISDIR", "ETXTBSY"];
+
+/** Says what went wrong with a start. */
+export function startFailure(container: Container, event: FailedMessage): StartFailure {
+  const operation = opNames[event.code];
+  if (operation === "exec") return execFailure(container, event);
+  if (operation === "working_dir") {
+    const error = new ThawError("START_FAILED", `cannot work in ${event.detail}: ${errnoText(event.errno)}`, {
+      hint: "Choose another --workdir, or correct the image's.",
+    });
+    return { error, exitCode: 126 };
+  }
+  return { error: planFailure(event), exitCode: 125 };
+}
+
+function execFailure({ spec }: Container, event: FailedMessage): StartFailure {
+  const program = JSON.stringify(spec.argv[0] ?? "");
+  const name = errnoName(event.errno);
+  if (name === "ENOENT" || name === "ENOTDIR") {
+    const where = spec.argv[0]?.includes("/")
+      ? "(or the interpreter or loader that it names is not there)"
+      : `(searched PATH=${pathOf(spec.env)})`;
+    const error = new ThawError("START_FAILED", `${program}: no such program in the container ${where}`, {
+      hint: "Check its spelling, or install it in the image.",
+    });
+    return { error, exitCode: 127 };
+  }
+  const error = new ThawError("START_FAILED", `${program}: cannot be run: ${errnoText(event.errno)}`, {
+    hint: "It must be an executable file for this machine (chmod +x), or a script whose first line names one.",
+  });
+  return { error, exitCode: CANNOT_RUN.includes(name) ? 126 : 125 };
+}
+
+function pathOf(env: readonly string[]): string {
+  const entry = env.findLast((text) => text.startsWith("PATH="));
+  return entry?.slice("PATH=".length) ?? "the usual directories";
+}
+
+/** A failure that nobody waits for, in one sentence. */
+export function failureText(event: FailedMessage): string {
+  return describeFailure(event);
+}

@@ -1,0 +1,65 @@
+/** What a container's spec means for the launcher. */
+import { type Op, type RunMessage, Stdio } from "../launcher/generated/protocol.ts";
+import {
+  type Cgroups,
+  cleanupPlan,
+  lookupUser,
+  type ProgramOptions,
+  type SandboxOptions,
+  startPlan,
+  startPlanWithoutInit,
+} from "../sandbox/index.ts";
+import type { ContainerPlace } from "./place.ts";
+import type { ContainerSpec } from "./types.ts";
+
+/** A plan and what undoes it. */
+export interface ContainerPlan {
+  readonly plan: readonly Op[];
+  readonly cleanup: readonly Op[];
+}
+
+/** The sandbox of a container, for `sandboxStage`. */
+export function sandboxOf(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgroups): SandboxOptions {
+  return {
+    id: place.id,
+    cgroups,
+    limits: spec.limits,
+    lowers: lowersOf(spec),
+    upper: place.upper,
+    work: place.work,
+    hostname: spec.hostname || place.id.slice(0, 12),
+    network: spec.network,
+    binds: spec.binds,
+  };
+}
+
+/** The plan of a plain start. @throws ThawError INVALID when the user is not in the image. */
+export function startOf(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgroups): ContainerPlan {
+  const sandbox = sandboxOf(spec, place, cgroups);
+  const program = programOf(spec, place);
+  const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);
+  return { plan, cleanup: cleanupPlan(cgroups, place.id) };
+}
+
+/** The request that runs a container's plan. */
+export function runOf(spec: ContainerSpec, place: ContainerPlace, { plan, cleanup }: ContainerPlan): RunMessage {
+  return { kind: "run", id: place.id, sandbox: "", stdio: stdioOf(spec), log: place.log, plan, cleanup };
+}
+
+/** Where its standard streams go. */
+export function stdioOf(spec: Pick<ContainerSpec, "tty" | "openStdin">): Stdio {
+  if (spec.tty) return Stdio.tty;
+  return spec.openStdin ? Stdio.pipesStdin : Stdio.pipes;
+}
+
+/** The lower directories of its root, top first. */
+export function lowersOf(spec: ContainerSpec): readonly string[] {
+  if (spec.lowers.length > 0 || spec.rootfs === undefined) return spec.lowers;
+  return [spec.rootfs];
+}
+
+/** A container that ran before may have changed its own /etc/passwd: its upper is looked at first. */
+function programOf(spec: ContainerSpec, place: ContainerPlace): ProgramOptions {
+  const user = lookupUser(spec.user, [place.upper, ...lowersOf(spec)]);
+  return { argv: spec.argv, env: spec.env, cwd: spec.cwd, user, tty: spec.tty };
+}

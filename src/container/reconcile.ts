@@ -1,0 +1,88 @@
+/**
+ * Making the rows, the launcher's records and what is on disk agree, at the daemon's start and after the launcher came
+ * back. The launcher's record is the fact: a container that it has runs, one that it has not is over. What belongs to
+ * no container is removed: cgroup leaves, directories, records.
+ */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type ContainerMessage, ContainerState } from "../launcher/generated/protocol.ts";
+import type { LauncherListing } from "../launcher/index.ts";
+import type { ContainerCore } from "./core.ts";
+import { exitedOutcome, milliseconds } from "./outcome.ts";
+import type { Container } from "./types.ts";
+
+const CONTAINER_ID = /^[0-9a-f]{64}$/;
+/** With the prefix it fits the launcher's bound on ids. */
+const CLEANUP_ID_CHARS = 56;
+
+/** Resolves when all agree. @throws ThawError LAUNCHER_FAILED. */
+export async function reconcileContainers(core: ContainerCore): Promise<void> {
+  // Leaves first: one that is made after this reading belongs to a record that the list may not have yet.
+  const leaves = await core.parts.cgroups.existing();
+  const listing = await core.parts.launcher.list();
+  const records = new Map(listing.containers.map((record) => [record.id, record]));
+  await removeLeaves(core, leaves, records);
+  for (const container of core.store.all()) await settleRow(core, container, records.get(container.id));
+  await settleStrangers(core, listing);
+  const running = core.store.all().filter(({ state }) => state === "running");
+  await core.ports.reconcile(running, listing);
+  await removeDirectories(core);
+}
+
+function isLive(record: ContainerMessage | undefined): boolean {
+  return record !== undefined && record.state <= ContainerState.stopping;
+}
+
+/** Kills and removes what a killed launcher left in cgroups of containers that it does not know any more. */
+async function removeLeaves(
+  { parts: { launcher, cgroups }, lifecycle }: ContainerCore,
+  leaves: ReadonlySet<string>,
+  records: ReadonlyMap<string, ContainerMessage>,
+): Promise<void> {
+  for (const name of leaves) {
+    if (isLive(records.get(name)) || (lifecycle.isStarting(name) && !lifecycle.isStarting(name, true))) continue;
+    const id = `cleanup-${name.slice(0, CLEANUP_ID_CHARS)}`;
+    const cleanup = cgroups.remove(name);
+    await launcher.request({ kind: "run", id, sandbox: "", stdio: 0, log: "", plan: [], cleanup });
+  }
+}
+
+async function settleRow(
+  { lifecycle, parts: { launcher } }: ContainerCore,
+  container: Container,
+  record: ContainerMessage | undefined,
+): Promise<void> {
+  const { id, state } = container;
+  if (lifecycle.isStarting(id) && !lifecycle.isStarting(id, true)) return;
+  if (!record) {
+    if (state === "running" || lifecycle.isStarting(id)) lifecycle.lost(container);
+  } else if (record.state === ContainerState.running || record.state === ContainerState.stopping) {
+    // The list may be older than an exit that was told since.
+    if (state === "exited" && container.startedAt === milliseconds(record.startedNs)) return;
+    lifecycle.started(container, { pid: record.pid, atNs: record.startedNs });
+  } else if (record.state === ContainerState.exited && state !== "exited") {
+    lifecycle.finish(container, exitedOutcome({ ...record, atNs: record.endedNs }));
+  } else if (record.state === ContainerState.failed && state !== "exited") {
+    const error = "it could not be started while the daemon was away";
+    lifecycle.finish(container, { exitCode: 125, oomKilled: false, error, finishedAt: Date.now() });
+  } else if (!isLive(record) && container.service === undefined) {
+    await launcher.request({ kind: "forget", id });
+  }
+}
+
+/** Records of containers that were removed while the launcher still had them. Other records are other folders'. */
+async function settleStrangers({ store, parts: { launcher } }: ContainerCore, listing: LauncherListing): Promise<void> {
+  for (const record of listing.containers) {
+    if (!CONTAINER_ID.test(record.id) || store.find(record.id)) continue;
+    await launcher.request({ kind: isLive(record) ? "kill" : "forget", id: record.id }).catch(() => {});
+  }
+}
+
+async function removeDirectories({ store, parts }: ContainerCore): Promise<void> {
+  const { containers } = parts.paths;
+  const names = await readdir(containers).catch(() => []);
+  for (const name of names) {
+    if (CONTAINER_ID.test(name) && !store.find(name))
+      await rm(join(containers, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * The table of containers, kept in memory as well: a lookup costs nothing and the daemon still knows what happened
+ * when the disk is full. A change is in memory first and then in the database; only a new row is in neither when it
+ * cannot be written.
+ */
+import type { Database } from "bun:sqlite";
+import { databaseError, migrate } from "../common/database.ts";
+import { ThawError } from "../common/errors.ts";
+import type { Container, ContainerSpec, ContainerState } from "./types.ts";
+
+const SCHEMA = [
+  `CREATE TABLE containers (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    spec TEXT NOT NULL,
+    state TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    exit_code INTEGER NOT NULL,
+    oom_killed INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL,
+    restored_from TEXT,
+    service TEXT
+  ) STRICT`,
+];
+
+interface Row {
+  readonly id: string;
+  readonly name: string;
+  readonly spec: string;
+  readonly state: string;
+  readonly pid: number;
+  readonly exit_code: number;
+  readonly oom_killed: number;
+  readonly error: string;
+  readonly created_at: number;
+  readonly started_at: number;
+  readonly finished_at: number;
+  readonly restored_from: string | null;
+  readonly service: string | null;
+}
+
+/** Reads and writes the table `containers`. */
+export class ContainerStore {
+  readonly #database: Database;
+  readonly #containers = new Map<string, Container>();
+
+  /** @throws ThawError when the database cannot be read. */
+  constructor(database: Database) {
+    this.#database = database;
+    migrate(database, "containers", SCHEMA);
+    const rows = database.query<Row, []>("SELECT * FROM containers ORDER BY created_at").all();
+    for (const row of rows) this.#containers.set(row.id, fromRow(row));
+  }
+
+  all(): Container[] {
+    return [...this.#containers.values()];
+  }
+
+  find(id: string): Container | undefined {
+    return this.#containers.get(id);
+  }
+
+  nameTaken(name: string): boolean {
+    return this.all().some((container) => container.spec.name === name);
+  }
+
+  /** By full id, name, or unambiguous prefix of an id. @throws ThawError CONTAINER_NOT_FOUND. */
+  get(idOrName: string): Container {
+    const exact = this.find(idOrName) ?? this.all().find(({ spec }) => spec.name === idOrName);
+    if (exact) return exact;
+    const matches = idOrName === "" ? [] : this.all().filter(({ id }) => id.startsWith(idOrName));
+    const [only, ...more] = matches;
+    if (only && more.length === 0) return only;
+    const what = only ? `the ids of ${matches.length} containers begin with` : "no container is called";
+    throw new ThawError("CONTAINER_NOT_FOUND", `${what} ${JSON.stringify(idOrName)}`, {
+      hint: only ? "Give more digits of the id." : "`thaw ps --all` lists the containers there are.",
+    });
+  }
+
+  /** Adds a container. @throws ThawError NAME_IN_USE, NO_SPACE; nothing is added then. */
+  insert(container: Container): void {
+    const { name } = container.spec;
+    if (this.nameTaken(name)) {
+      throw new ThawError("NAME_IN_USE", `the name ${JSON.stringify(name)} belongs to another container`, {
+        hint: `Choose another name, or remove that container: thaw rm ${name}`,
+      });
+    }
+    this.#write(container);
+    this.#containers.set(container.id, container);
+  }
+
+  /**
+   * Replaces a container's row; one that was removed meanwhile stays so.
+   * @throws ThawError NO_SPACE; what is in memory is changed all the same.
+   */
+  update(container: Container): void {
+    if (!this.#containers.has(container.id)) return;
+    this.#containers.set(container.id, container);
+    this.#write(container);
+  }
+
+  /** Missing is fine. */
+  remove(id: string): void {
+    this.#containers.delete(id);
+    try {
+      this.#database.query("DELETE FROM containers WHERE id = ?").run(id);
+    } catch (error) {
+      throw databaseError(error, `cannot remove container ${id}`);
+    }
+  }
+
+  #write(container: Container): void {
+    const row = toRow(container);
+    const values = Object.values(row);
+    const marks = values.map(() => "?").join(", ");
+    try {
+      const sql = `INSERT OR REPLACE INTO containers (${Object.keys(row).join(", ")}) VALUES (${marks})`;
+      this.#database.query(sql).run(...values);
+    } catch (error) {
+      throw databaseError(error, `cannot record container ${container.spec.name}`);
+    }
+  }
+}
+
+function toRow(container: Container): Row {
+  return {
+    id: container.id,
+    name: container.spec.name,
+    spec: JSON.stringify(container.spec),
+    state: container.state,
+    pid: container.pid,
+    exit_code: container.exitCode,
+    oom_killed: container.oomKilled ? 1 : 0,
+    error: container.error,
+    created_at: container.createdAt,
+    started_at: container.startedAt,
+    finished_at: container.finishedAt,
+    restored_from: container.restoredFrom ?? null,
+    service: container.service ?? null,
+  };
+}
+
+function fromRow(row: Row): Container {
+  return {
+    id: row.id,
+    // This table is only written by toRow, out of a checked ContainerSpec.
+    spec: JSON.parse(row.spec) as ContainerSpec,
+    // The same.
+    state: row.state as ContainerState,
+    pid: row.pid,
+    exitCode: row.exit_code,
+    oomKilled: row.oom_killed !== 0,
+    error: row.error,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    restoredFrom: row.restored_from ?? undefined,
+    service: row.service ?? undefined,
+  };
+}
