@@ -142,6 +142,11 @@ static int root_overlay(struct child *child, const struct op_root_overlay *op)
 		error = set_string(fs, "upperdir", op->upper.p);
 		if (error == 0)
 			error = set_string(fs, "workdir", op->work.p);
+		/* what is written must be whole files at their own places: it becomes a layer or a checkpoint's lower */
+		if (error == 0)
+			error = set_string(fs, "redirect_dir", "off");
+		if (error == 0)
+			error = set_string(fs, "metacopy", "off");
 	}
 	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
