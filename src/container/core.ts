@@ -103,12 +103,26 @@ export class ContainerCore {
   discard(container: Container): void {
     const { id } = container;
     if (!this.store.find(id)) return;
-    this.store.remove(id);
+    const rowRemoved = this.#removeRow(id);
     this.lifecycle.removed(container);
     const removal = rm(this.place(id).directory, { recursive: true, force: true })
+      // On a full disk the row can only go once the files have.
+      .then(() => rowRemoved || this.#removeRow(id))
       .catch((error: unknown) => console.error(`thaw: cannot remove the files of container ${id}:`, error))
-      .finally(() => this.#removals.delete(removal));
+      .then(() => {
+        this.#removals.delete(removal);
+      });
     this.#removals.add(removal);
+  }
+
+  #removeRow(id: string): boolean {
+    try {
+      this.store.remove(id);
+      return true;
+    } catch (error) {
+      console.error("thaw:", error instanceof Error ? error.message : error);
+      return false;
+    }
   }
 
   /** Resolves when the removals under way are done. */

@@ -39,6 +39,8 @@ export class Lifecycle {
   readonly #waits = new Waits();
   readonly #starting = new Map<string, Starting>();
   readonly #finishing = new Map<string, Promise<void>>();
+  /** Ended ones whose rows could not be written: their records are still with the launcher. */
+  readonly #unrecorded = new Set<string>();
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
@@ -67,6 +69,7 @@ export class Lifecycle {
     this.#starting.set(id, starting);
     const { ports, launcher } = this.#parts;
     try {
+      if (this.#unrecorded.has(id)) await this.dropRecord(container);
       await ports.listen(container);
       await launcher.request(run);
       starting.accepted = true;
@@ -162,8 +165,16 @@ export class Lifecycle {
   async #tidy(container: Container, recorded: boolean): Promise<void> {
     await this.#parts.ports.withdraw(container);
     // The records of service instances belong to the routes that start them again.
-    if (!recorded || container.service !== undefined) return;
-    await this.#parts.launcher.request({ kind: "forget", id: container.id }).catch(() => {});
+    if (container.service !== undefined) return;
+    if (recorded) await this.#parts.launcher.request({ kind: "forget", id: container.id }).catch(() => {});
+    else this.#unrecorded.add(container.id);
+  }
+
+  /** Writes the row of an ended container, and drops the launcher's record of it. @throws ThawError NO_SPACE. */
+  async dropRecord(container: Container): Promise<void> {
+    this.#parts.store.update(container);
+    await this.#parts.launcher.request({ kind: "forget", id: container.id });
+    this.#unrecorded.delete(container.id);
   }
 
   #change(container: Container): boolean {

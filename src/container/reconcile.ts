@@ -48,7 +48,7 @@ async function removeLeaves(
 }
 
 async function settleRow(
-  { lifecycle, parts: { launcher } }: ContainerCore,
+  { lifecycle }: ContainerCore,
   container: Container,
   record: ContainerMessage | undefined,
 ): Promise<void> {
@@ -66,7 +66,8 @@ async function settleRow(
     const error = "it could not be started while the daemon was away";
     lifecycle.finish(container, { exitCode: 125, oomKilled: false, error, finishedAt: Date.now() });
   } else if (!isLive(record) && container.service === undefined) {
-    await launcher.request({ kind: "forget", id });
+    // On a full disk the record stays where it is, and the daemon starts all the same.
+    await lifecycle.dropRecord(container).catch((error: unknown) => console.error("thaw:", error));
   }
 }
 
