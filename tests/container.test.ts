@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makePerlRoot, SERVER_ARGV, SERVER_PORT } from "./support/perl-root.ts";
 import {
   closeWorld,
   leftovers,
@@ -297,9 +298,13 @@ test("a container that removes itself tells its end first", async () => {
 
 test("published ports reach the program, and are free again afterwards", async () => {
   const hostPort = await freePort();
-  const ports = [{ hostAddress: "127.0.0.1", hostPort, containerPort: 8000 }];
-  const { id } = await world.containers.create(specOf(world, ["sleep", "60"], { ports }));
+  const ports = [{ hostAddress: "127.0.0.1", hostPort, containerPort: SERVER_PORT }];
+  const rootfs = join(world.root, "..", "perl");
+  await makePerlRoot(rootfs);
+  const { id } = await world.containers.create(specOf(world, SERVER_ARGV, { ports, rootfs }));
   await world.containers.start(id);
+  const answer = await fetch(`http://127.0.0.1:${hostPort}/some/path`);
+  expect(await answer.text()).toBe("/some/path");
   const second = await world.containers.create(specOf(world, ["sleep", "60"], { ports }));
   const error = await world.containers.start(second.id).catch((caught: unknown) => caught);
   expect(error).toMatchObject({ code: "PORT_IN_USE" });
