@@ -24,9 +24,12 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const { id } of world.containers.list({ all: true })) await world.containers.remove(id, { force: true });
-  expect(await leftovers(world)).toEqual(NOTHING_LEFT);
-  await closeWorld(world);
+  try {
+    for (const { id } of world.containers.list({ all: true })) await world.containers.remove(id, { force: true });
+    expect(await leftovers(world)).toEqual(NOTHING_LEFT);
+  } finally {
+    await closeWorld(world);
+  }
 });
 
 /** The daemon is killed and started again. */
@@ -91,6 +94,7 @@ test("with the launcher its containers die; they are marked so, and others can b
     exitCode: 137,
     error: expect.stringContaining("launcher died"),
   });
+  // Only its directory, until it is removed; what the dead launcher had is reaped meanwhile.
   await until(async () => Object.values(await leftovers(world)).flat().length === 1);
   const next = await world.containers.create(specOf(world, ["sh", "-c", "exit 3"]));
   await world.containers.start(next.id);
