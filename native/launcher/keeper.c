@@ -120,6 +120,7 @@ static int start_other(const char *part)
 		sigset_t none;
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGCHLD, SIG_DFL);
 		fcntl(ends[1], F_SETFD, 0);
 		snprintf(number, sizeof(number), "%d", ends[1]);
 		char *argv[] = { launcher_argv[0], (char *)(uintptr_t)part, (char *)(uintptr_t) "--socket",
@@ -185,6 +186,8 @@ int keeper_run(const char *socket_path, int from, int control)
 	prctl(PR_SET_NAME, "thaw-keeper");
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
+	/* What a dead launcher leaves becomes ours: reaped by the kernel, else its sandboxes would wait for it for ever. */
+	signal(SIGCHLD, SIG_IGN);
 	if (control >= 0)
 		table_put("control", control);
 	return keep(from);

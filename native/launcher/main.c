@@ -190,8 +190,15 @@ static int serve(const struct options *o)
 		return keeper_run(o->socket, -1, control);
 	}
 	fcntl(o->channel, F_SETFD, FD_CLOEXEC);
-	snprintf(stage, sizeof(stage), "%s", o->socket);
-	host.stage = dirname(stage);
+	/* a directory of its own: what is covered while a root is built cannot be bound into it */
+	char beside[PATH_MAX - 8];
+	snprintf(beside, sizeof(beside), "%s", o->socket);
+	snprintf(stage, sizeof(stage), "%s/stage", dirname(beside));
+	if (mkdir(stage, 0700) < 0 && errno != EEXIST) {
+		log_line("%s: %s", stage, strerror(errno));
+		return 1;
+	}
+	host.stage = stage;
 	container_up = serve_up;
 	container_gone = serve_gone;
 	int error = common_start();
