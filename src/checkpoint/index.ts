@@ -3,8 +3,10 @@
 export { installCriu } from "./criu/install.ts";
 export { locateCriu } from "./criu/locate.ts";
 export type { CriuInstallation } from "./criu/verify.ts";
+export { placeKdat } from "./engine/kdat.ts";
+export { endLater } from "./engine/limit.ts";
 export { criuErrors } from "./engine/log.ts";
-export type { ContainerHost, SandboxPlan } from "./host.ts";
 export { type CheckpointDeps, Checkpoints, type ReadyCheckpoint } from "./manager.ts";
+export { engineOutput, sandboxCleanup } from "./plans.ts";
 export { CheckpointStore } from "./store.ts";
 export type { CheckpointInfo, CheckpointManager, RestorePlan } from "./types.ts";

@@ -5,25 +5,36 @@
  */
 import { join } from "node:path";
 import { asThawError, ThawError } from "../common/errors.ts";
+import type { ContainerPlace, Containers } from "../container/index.ts";
 import type { Container, ContainerSpec } from "../container/types.ts";
 import type { LauncherClient } from "../launcher/index.ts";
+import type { Cgroups } from "../sandbox/index.ts";
 import type { CriuInstallation } from "./criu/verify.ts";
+import { draft, specOf } from "./draft.ts";
 import { CriuEngine } from "./engine/criu.ts";
 import { type Dumped, dumpStopped } from "./engine/dump.ts";
+import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import { criuErrors } from "./engine/log.ts";
+import { marked, recoverDumps } from "./engine/recover.ts";
 import { chooseEngine, type EngineChoice, type RestoreEngine } from "./engine/types.ts";
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
-import type { ContainerHost } from "./host.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
-import type { CheckpointStore } from "./store.ts";
+import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
+import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
+import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
 import type { CheckpointInfo, CheckpointManager, RestorePlan } from "./types.ts";
 
 export interface CheckpointDeps {
   readonly client: LauncherClient;
   readonly store: CheckpointStore;
-  readonly containers: ContainerHost;
+  readonly containers: Containers;
+  readonly cgroups: Cgroups;
+  /** For marks of dumps that are under way; may vanish at boot. */
+  readonly runDir: string;
   /** The CRIU of this machine. @throws ThawError DEPENDENCY_MISSING. */
   readonly criu: () => Promise<CriuInstallation>;
+  /** What a restore of no memory may take, ms; 10 seconds when not given. */
+  readonly restoreLimitMs?: number;
   /** Who needs a checkpoint, in words ("the service web"), or undefined. */
   readonly usedBy: (name: string) => string | undefined;
 }
@@ -31,8 +42,7 @@ export interface CheckpointDeps {
 /** A checkpoint that was found fit for this machine. */
 export interface ReadyCheckpoint {
   readonly manifest: CheckpointManifest;
-  readonly spec: ContainerSpec;
-  /** The spec with the checkpoint's writable layer on top of the image's. */
+  /** The dumped container with the checkpoint's writable layer on top of the image's. */
   readonly restoredSpec: ContainerSpec;
   readonly choice: EngineChoice;
 }
@@ -63,17 +73,21 @@ export class Checkpoints implements CheckpointManager {
     const { criu, facts } = await this.#onMachine();
     const pending = await this.#deps.store.begin(checkpoint);
     try {
-      const upper = this.#deps.containers.upperOf(container.id);
-      const { client } = this.#deps;
-      const stopped = await dumpStopped({ client, program: criu, container, upper, directory: pending.dir });
-      const manifest = await this.#finish(container, stopped, options.leaveRunning ?? false, (dumped) =>
-        this.#deps.store.commit(pending.id, draft(checkpoint, container, facts, dumped)),
+      const leaveRunning = options.leaveRunning ?? false;
+      const manifest = await marked(this.#deps.runDir, container.id, () =>
+        this.#dump(container, pending, { criu, leaveRunning }, (dumped) => draft(checkpoint, container, facts, dumped)),
       );
       return await this.#describe(manifest);
     } catch (error) {
       await this.#deps.store.discard(pending.id);
       throw error;
     }
+  }
+
+  /** Undoes what an earlier daemon left half-done. To be called once, when containers are reconciled. */
+  async recover(): Promise<string[]> {
+    await recoverDumps(this.#deps.client, this.#deps.containers, this.#deps.runDir);
+    return this.#deps.store.sweep();
   }
 
   async list(): Promise<CheckpointInfo[]> {
@@ -98,17 +112,29 @@ export class Checkpoints implements CheckpointManager {
 
   async restore(name: string, options: { containerName?: string } = {}): Promise<Container> {
     const ready = await this.prepare(name);
-    const { containers } = this.#deps;
-    const id = containers.newId();
-    const spec = { ...ready.restoredSpec, name: options.containerName ?? "" };
-    const { sandbox, cleanup } = containers.plan(id, spec, { keepLayer: true, restores: true });
-    const outputFile = join(containers.directoryOf(id), "criu.log");
-    const plan = this.compile(ready, { sandbox, cleanup, outputFile });
+    const { client, containers } = this.#deps;
+    const limit = this.limitOf(name);
+    let outputFile = "";
+    let callOff = () => {};
     try {
-      return await containers.runPlan({ id, spec, restoredFrom: name, plan: plan.plan, cleanup: plan.cleanup });
-    } catch (error) {
-      throw await restoreError(name, error, outputFile);
+      return await containers.startPlanned({
+        spec: { ...ready.restoredSpec, name: options.containerName ?? "" },
+        restoredFrom: name,
+        plan: (place, { spec }) => {
+          outputFile = engineOutput(place);
+          callOff = endLater(client, place.id, limit, () => true);
+          return this.compile({ ...ready, restoredSpec: spec }, place, "keep");
+        },
+        onFailed: (event) => restoreFailed(name, event, criuErrors(outputFile)),
+      });
+    } finally {
+      callOff();
     }
+  }
+
+  /** How long a restore may take before it is taken for hung, ms. @throws ThawError CHECKPOINT_NOT_FOUND. */
+  limitOf(name: string): number {
+    return restoreLimit(this.#deps.store.get(name).pagesBytes, this.#deps.restoreLimitMs ?? DEFAULT_LIMIT_MS);
   }
 
   /**
@@ -127,30 +153,39 @@ export class Checkpoints implements CheckpointManager {
     const choice = chooseEngine(engines, manifest);
     const spec = specOf(manifest);
     const upper = join(store.directoryOf(manifest.id), "upper");
-    return { manifest, spec, restoredSpec: { ...spec, lowers: [upper, ...spec.lowers] }, choice };
+    return { manifest, restoredSpec: onTopOf(spec, upper), choice };
   }
 
-  /** The plan that restores a prepared checkpoint into a fresh sandbox. `outputFile` takes what the engine prints. */
-  compile(ready: ReadyCheckpoint, target: Pick<RestorePlanTarget, "sandbox" | "cleanup" | "outputFile">): RestorePlan {
-    const directory = this.#deps.store.directoryOf(ready.manifest.id);
-    return ready.choice.engine.compile(ready.manifest, { ...target, directory, verbosity: RESTORE_VERBOSITY });
+  /** The plan that restores a prepared checkpoint as the container of that place. */
+  compile(ready: ReadyCheckpoint, place: ContainerPlace, layer: "keep" | "drop"): RestorePlan {
+    return ready.choice.engine.compile(ready.manifest, {
+      directory: this.#deps.store.directoryOf(ready.manifest.id),
+      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups),
+      cleanup: sandboxCleanup(place, this.#deps.cgroups, layer),
+      outputFile: engineOutput(place),
+      verbosity: RESTORE_VERBOSITY,
+    });
   }
 
-  /** Lets the stopped container go on or end, in the order that loses nothing when something fails. */
-  async #finish<T>(
+  /** The order loses nothing when something fails: the container ends when its checkpoint is there. */
+  async #dump(
     container: Container,
-    stopped: Awaited<ReturnType<typeof dumpStopped>>,
-    leaveRunning: boolean,
-    commit: (dumped: Dumped) => Promise<T>,
-  ): Promise<T> {
-    const dumped = stopped.dumped();
+    pending: PendingCheckpoint,
+    { criu, leaveRunning }: { criu: CriuInstallation; leaveRunning: boolean },
+    draftOf: (dumped: Dumped) => CheckpointDraft,
+  ): Promise<CheckpointManifest> {
+    const { client, containers, store } = this.#deps;
+    const { upper } = containers.place(container.id);
+    const stopped = await dumpStopped({ client, program: criu, container, upper, directory: pending.dir });
+    const commit = () => store.commit(pending.id, draftOf(stopped.dumped()));
     if (leaveRunning) {
+      const committing = commit();
       stopped.resume();
-      return commit(dumped);
+      return committing;
     }
     try {
-      const committed = await commit(dumped);
-      await this.#deps.containers.kill(container.id);
+      const committed = await commit();
+      await this.#end(container);
       return committed;
     } catch (error) {
       stopped.resume();
@@ -158,10 +193,16 @@ export class Checkpoints implements CheckpointManager {
     }
   }
 
+  async #end({ id }: Container): Promise<void> {
+    const ended = this.#deps.containers.wait(id);
+    await this.#deps.client.request({ kind: "kill", id });
+    await ended;
+  }
+
   /** A restored container, and a checkpoint of one, have the writable layer of the first checkpoint below theirs. */
   #userOfLayer(upper: string): string | undefined {
-    for (const { name, lowers } of this.#deps.containers.lowers())
-      if (lowers.includes(upper)) return `the container ${name}`;
+    const user = this.#deps.containers.list({ all: true }).find(({ spec }) => spec.lowers.includes(upper));
+    if (user) return `the container ${user.spec.name}`;
     const above = this.#deps.store.list().find((manifest) => specOf(manifest).lowers.includes(upper));
     return above && `the checkpoint ${above.name}`;
   }
@@ -202,65 +243,4 @@ export class Checkpoints implements CheckpointManager {
       return [asThawError(error).message];
     }
   }
-}
-
-type RestorePlanTarget = Parameters<RestoreEngine["compile"]>[1];
-
-function draft(name: string, container: Container, facts: MachineFacts, dumped: Dumped): CheckpointDraft {
-  const { spec } = container;
-  return {
-    name,
-    image: spec.image ?? spec.rootfs ?? "",
-    containerName: spec.name,
-    layers: spec.lowers.toReversed(),
-    container: { ...spec },
-    facts,
-    ...dumped,
-    engine: "criu",
-    reasons: [],
-  };
-}
-
-function specOf(manifest: CheckpointManifest): ContainerSpec {
-  // `draft` wrote it out of a ContainerSpec into files that only root may write.
-  return manifest.container as unknown as ContainerSpec;
-}
-
-/** @throws ThawError WRONG_STATE or CHECKPOINT_FAILED with what to do. */
-function checkDumpable({ spec, state }: Container): void {
-  if (state !== "running") {
-    throw new ThawError("WRONG_STATE", `${spec.name} is ${state}, expected it to run`, {
-      hint: `Start it first: thaw start ${spec.name}`,
-    });
-  }
-  if (!spec.init) {
-    throw new ThawError("CHECKPOINT_FAILED", `${spec.name} runs without thaw's init, which a checkpoint needs`, {
-      hint: "Run it without --no-init.",
-    });
-  }
-  if (spec.tty) {
-    throw new ThawError("CHECKPOINT_FAILED", `${spec.name} has a terminal, which cannot be checkpointed`, {
-      hint: "Run it without -t.",
-    });
-  }
-}
-
-function incompatible(name: string, differences: readonly string[]): ThawError {
-  return new ThawError(
-    "CHECKPOINT_INCOMPATIBLE",
-    `the checkpoint ${name} cannot be restored here: ${differences.join("; ")}`,
-    {
-      hint: "Start the container cold (thaw run) and make the checkpoint again on this machine.",
-    },
-  );
-}
-
-async function restoreError(name: string, error: unknown, outputFile: string): Promise<ThawError> {
-  const cause = asThawError(error);
-  if (cause.code !== "RESTORE_FAILED" && cause.code !== "START_FAILED") return cause;
-  const errors = await criuErrors(outputFile);
-  return new ThawError("RESTORE_FAILED", `the checkpoint ${name} could not be restored: ${errors || cause.message}`, {
-    hint: "Start the container cold (thaw run) and make the checkpoint again.",
-    cause,
-  });
 }

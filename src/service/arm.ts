@@ -2,9 +2,10 @@
  * From a checkpoint to what the launcher needs to wake a service by itself: the restore as a plan, a cold start as
  * the other way, and the clean-up of either. Both make the same container, so that its id, log and cgroups are one.
  */
-import { join } from "node:path";
-import type { Checkpoints, ContainerHost } from "../checkpoint/index.ts";
+import { type Checkpoints, sandboxCleanup } from "../checkpoint/index.ts";
+import { type Containers, startOf } from "../container/index.ts";
 import type { ContainerSpec } from "../container/types.ts";
+import type { Cgroups } from "../sandbox/index.ts";
 import type { WakeRoute } from "./ports.ts";
 import type { ServiceSpec } from "./types.ts";
 
@@ -26,7 +27,8 @@ export interface ArmRequest {
 }
 
 export interface ArmDeps {
-  readonly host: ContainerHost;
+  readonly containers: Containers;
+  readonly cgroups: Cgroups;
   readonly checkpoints: Checkpoints;
 }
 
@@ -36,33 +38,14 @@ export interface ArmDeps {
  */
 export async function compileRoute(deps: ArmDeps, request: ArmRequest): Promise<ArmedWith> {
   const { spec, instance } = request;
-  const cold = deps.host.plan(instance, request.container, { keepLayer: false, restores: false });
-  const coldStart = [...cold.sandbox, ...cold.main];
-  const common = {
-    target: instance,
-    log: cold.log,
-    idleMs: spec.idleMs,
-    readyMs: spec.readyTimeoutMs,
-    cleanup: cold.cleanup,
-  };
+  const place = deps.containers.place(instance);
+  const coldStart = startOf(request.container, place, deps.cgroups).plan;
+  const cleanup = sandboxCleanup(place, deps.cgroups, "drop");
+  const common = { target: instance, log: place.log, idleMs: spec.idleMs, readyMs: spec.readyTimeoutMs, cleanup };
   if (request.checkpoint === "") {
     return { route: { ...common, wake: coldStart, fallback: [] }, engine: "cold", reasons: [] };
   }
   const ready = await deps.checkpoints.prepare(request.checkpoint);
-  const { sandbox, cleanup } = deps.host.plan(instance, ready.restoredSpec, { keepLayer: false, restores: true });
-  const restore = deps.checkpoints.compile(ready, {
-    sandbox,
-    cleanup,
-    outputFile: engineLog(deps.host.directoryOf(instance)),
-  });
-  return {
-    route: { ...common, wake: restore.plan, fallback: coldStart },
-    engine: restore.engine,
-    reasons: ready.choice.reasons,
-  };
-}
-
-/** Where an engine's output goes: into the container's directory, which outlives a failed wake-up. */
-export function engineLog(directory: string): string {
-  return join(directory, "criu.log");
+  const { plan, engine } = deps.checkpoints.compile(ready, place, "drop");
+  return { route: { ...common, wake: plan, fallback: coldStart }, engine, reasons: ready.choice.reasons };
 }

@@ -3,8 +3,10 @@
  * before: sockets first (a port in use shows at once), the new checkpoint beside the old one, then the switch, and
  * what is no longer needed last. While a service is replaced its sockets stay open and the old one goes on serving.
  */
-import { ThawError } from "../common/errors.ts";
+import { asThawError, ThawError } from "../common/errors.ts";
+import type { Container } from "../container/types.ts";
 import { type ArmedWith, compileRoute } from "./arm.ts";
+import { newInstance, removeInstance } from "./instance.ts";
 import { afterCount, type Live, remember } from "./live.ts";
 import type { ResolvedService, ServicePort } from "./ports.ts";
 import { prepareCheckpoint } from "./prepare.ts";
@@ -33,12 +35,15 @@ export async function changeService(
     progress("unchanged");
     return;
   }
-  const live = old ?? { row: firstRow(id, spec, digest, world.host.newId()), life: { state: "preparing" } as const };
+  const live = old ?? { row: firstRow(id, spec, digest, newInstance()), life: { state: "preparing" } as const };
   await listen(world, live, old, spec.ports);
   try {
     await replace(world, live, { spec, resolved, digest, gently: options.again ?? false }, progress);
   } catch (error) {
-    await undo(world, live, old, spec.ports);
+    await undo(world, live, old, spec.ports).catch((failure) => {
+      // What is left over is seen by the next `reconcile`; the first error is the one to tell.
+      world.log?.(`${id}: ${asThawError(failure).message}`);
+    });
     throw error;
   }
 }
@@ -48,7 +53,7 @@ export async function removeService(world: ServiceWorld, id: string): Promise<vo
   const live = world.live.get(id);
   if (!live) return;
   await world.gateway.close(id, live.row.spec.ports);
-  await world.host.removeInstance(live.row.instance);
+  await removeInstance(world, live.row.instance);
   world.live.delete(id);
   world.store.remove(id);
   await removeCheckpoint(world, live.row.checkpoint);
@@ -79,9 +84,31 @@ export async function arm(
   }
   const restoredFrom = row.checkpoint === "" || stale ? undefined : row.checkpoint;
   const { id, instance } = row;
-  await world.host.declareInstance({ id: instance, spec: request.container, service: id, restoredFrom });
+  await freeName(world, id, instance);
+  world.containers.registerInstance({
+    id: instance,
+    service: id,
+    spec: request.container,
+    ...(restoredFrom === undefined ? {} : { restoredFrom }),
+  });
   await world.gateway.arm(id, row.spec.ports, armed.route);
   return { row: { ...row, engine: armed.engine, reasons }, stale };
+}
+
+/** A daemon that died during a change may have left another instance under the service's name. */
+async function freeName(world: ServiceWorld, id: string, instance: string): Promise<void> {
+  const other = named(world, id);
+  if (other?.service === id && other.id !== instance) await removeInstance(world, other.id);
+}
+
+function named(world: ServiceWorld, name: string): Container | undefined {
+  try {
+    const found = world.containers.get(name);
+    return found.spec.name === name ? found : undefined;
+  } catch (error) {
+    if (asThawError(error).code === "CONTAINER_NOT_FOUND") return undefined;
+    throw error;
+  }
 }
 
 async function listen(
@@ -118,12 +145,12 @@ async function replace(world: ServiceWorld, live: Live, wanted: Wanted, progress
   if (checkpoint !== "") {
     await prepareCheckpoint(world, { service: before.id, spec, container: resolved.container, checkpoint }, progress);
   }
-  const instance = world.host.newId();
+  const instance = newInstance();
   try {
     if (before.prepared) await stepAside(world, before, wanted);
     await takeOver(world, live, { spec, digest, checkpoint, generation, instance, error: "" }, resolved);
   } catch (error) {
-    await world.host.removeInstance(instance);
+    await removeInstance(world, instance);
     await removeCheckpoint(world, checkpoint);
     throw error;
   }
@@ -140,7 +167,7 @@ async function stepAside(world: ServiceWorld, old: ServiceRow, { spec, gently }:
     old.id,
     old.spec.ports.filter((port) => !kept.includes(port)),
   );
-  await world.host.removeInstance(old.instance);
+  await removeInstance(world, old.instance);
 }
 
 async function takeOver(world: ServiceWorld, live: Live, changes: Partial<ServiceRow>, resolved: ResolvedService) {

@@ -3,11 +3,11 @@
  * makes the checkpoints and keeps the books. Changes of one service happen one after the other; what the launcher
  * reports is taken in between, at any time.
  */
-import { criuErrors } from "../checkpoint/index.ts";
+import { criuErrors, endLater, engineOutput } from "../checkpoint/index.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 import { Listeners } from "../launcher/index.ts";
-import { engineLog } from "./arm.ts";
 import { changeService, removeService } from "./change.ts";
+import { memoryOf } from "./instance.ts";
 import { afterWake, apply, describeService, type Live } from "./live.ts";
 import { Locks } from "./locks.ts";
 import type { GatewayEvent } from "./ports.ts";
@@ -25,6 +25,7 @@ export class Services implements ServiceManager {
   readonly #locks = new Locks();
   readonly #changes = new Listeners<Service>();
   readonly #world: ServiceWorld;
+  readonly #watches = new Map<string, () => void>();
   readonly #background = new Set<Promise<void>>();
 
   constructor(deps: ServiceDeps) {
@@ -102,11 +103,28 @@ export class Services implements ServiceManager {
 
   #describe(live: Live): Service {
     const awake = live.life.state === "awake" || live.life.state === "waking";
-    return describeService(live, awake ? this.#deps.host.memoryOf(live.row.instance) : 0);
+    return describeService(live, awake ? memoryOf(this.#deps, live.row.instance) : 0);
   }
 
   #happen(live: Live, event: LifeEvent): void {
-    if (apply(live, event)) this.#changes.emit(this.#describe(live));
+    const changed = apply(live, event);
+    if (live.life.state === "waking") this.#watch(live);
+    else this.#unwatch(live.row.id);
+    if (changed) this.#changes.emit(this.#describe(live));
+  }
+
+  /** A restore that hangs is ended, so that the fallback gets its turn. */
+  #watch({ row }: Live): void {
+    const { id, checkpoint, instance, engine } = row;
+    if (engine === "cold" || this.#watches.has(id)) return;
+    const { client, checkpoints, containers } = this.#deps;
+    const isRestoring = () => !containers.list().some((running) => running.id === instance);
+    this.#watches.set(id, endLater(client, instance, checkpoints.limitOf(checkpoint), isRestoring));
+  }
+
+  #unwatch(id: string): void {
+    this.#watches.get(id)?.();
+    this.#watches.delete(id);
   }
 
   #save(live: Live, row: ServiceRow): void {
@@ -122,18 +140,17 @@ export class Services implements ServiceManager {
   }
 
   /** Why an engine failed is in its output; the launcher only knows that it did. */
-  async #woke(live: Live, wake: WakePhases): Promise<void> {
-    const failed = wake.result === "restored" ? "" : await this.#whyFailed(live, wake);
-    const told = failed === "" ? wake : { ...wake, detail: failed };
-    if (live.life.state === "removed") return;
-    this.#save(live, afterWake(live.row, told, failed));
-    this.#happen(live, { kind: "woke", wake: told });
-    if (wake.result === "fallback" && (await this.#isDamaged(live.row))) this.#prepareAgain(live.row.id);
+  #whyFailed({ row }: Live, wake: WakePhases): string {
+    const errors = criuErrors(engineOutput(this.#deps.containers.place(row.instance)));
+    return [wake.detail, errors].filter((part) => part !== "").join(": ") || "it could not be woken";
   }
 
-  async #whyFailed({ row }: Live, wake: WakePhases): Promise<string> {
-    const errors = await criuErrors(engineLog(this.#deps.host.directoryOf(row.instance)));
-    return [wake.detail, errors].filter((part) => part !== "").join(": ") || "it could not be woken";
+  async #woke(live: Live, wake: WakePhases): Promise<void> {
+    const reason = wake.result === "restored" ? "" : this.#whyFailed(live, wake);
+    const told = reason === "" ? wake : { ...wake, detail: reason };
+    this.#save(live, afterWake(live.row, told, reason));
+    this.#happen(live, { kind: "woke", wake: told });
+    if (wake.result === "fallback" && (await this.#isDamaged(live.row))) this.#prepareAgain(live.row.id);
   }
 
   async #isDamaged(row: ServiceRow): Promise<boolean> {

@@ -1,7 +1,9 @@
 /** What the parts of the service manager share. */
 import type { Database } from "bun:sqlite";
-import type { Checkpoints, ContainerHost } from "../checkpoint/index.ts";
-import type { ContainerManager } from "../container/types.ts";
+import type { Checkpoints } from "../checkpoint/index.ts";
+import type { Containers } from "../container/index.ts";
+import type { LauncherClient } from "../launcher/index.ts";
+import type { Cgroups } from "../sandbox/index.ts";
 import type { Live } from "./live.ts";
 import type { ResolveService, ServiceGateway } from "./ports.ts";
 import type { LifeEvent } from "./state.ts";
@@ -9,8 +11,9 @@ import type { ServiceRow, ServiceStore } from "./store.ts";
 
 export interface ServiceDeps {
   readonly database: Database;
-  readonly containers: ContainerManager;
-  readonly host: ContainerHost;
+  readonly client: LauncherClient;
+  readonly cgroups: Cgroups;
+  readonly containers: Containers;
   readonly checkpoints: Checkpoints;
   readonly gateway: ServiceGateway;
   readonly resolve: ResolveService;

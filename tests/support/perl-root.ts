@@ -42,6 +42,7 @@ while (1) {
     elsif ($path eq "/read") { if (open(F, "<", "/state")) { $body = <F>; close F } else { $body = "none" } }
     elsif ($path eq "/slow") { select(undef, undef, undef, 0.3) }
     elsif ($path eq "/broken") { $status = "500 Broken" }
+    $body = "" unless defined $body;
     print "$path\\n";
     syswrite(C, "HTTP/1.1 $status\\r\\nContent-Length: " . length($body) . "\\r\\nConnection: close\\r\\n\\r\\n$body");
   }
@@ -55,7 +56,8 @@ export async function makePerlRoot(root: string): Promise<void> {
   const files = [...(await execOk(["ldd", perl])).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? "");
   for (const file of files) await copyInto(root, file);
   await copyInto(root, perl, "/usr/bin/perl");
-  for (const directory of ["proc", "sys", "dev", "run", "etc", "tmp"]) await mkdir(join(root, directory), { recursive: true });
+  for (const directory of ["proc", "sys", "dev", "run", "etc", "tmp"])
+    await mkdir(join(root, directory), { recursive: true });
   await writeFile(join(root, "server.pl"), SERVER);
 }
 

@@ -30,7 +30,8 @@ describe("a restore by CRIU", () => {
   const plan = restorePlan({ ...run, sandbox, pidInside: 2, pipes });
 
   test("makes the sandbox, keeps CRIU's pids away, restores and adopts", () => {
-    const expected = "cgroup_make spawn pivot last_pid ready hold spawn cgroup_join open_at open_at open_at output_to";
+    const expected =
+      "cgroup_make spawn pivot last_pid ready hold spawn cgroup_join open_at open_at open_at output_to open_at";
     expect(kinds(plan).join(" ")).toBe(`${expected} join session stdio_at mark exec adopt`);
     expect(plan).toContainEqual({ kind: "last_pid", pid: FIRST_PID_OF_CRIU });
     expect(plan.at(-1)).toEqual({ kind: "adopt", pidInside: 2 });

@@ -1,10 +1,10 @@
 /**
  * CRIU as plans. It always runs inside the namespaces of a prepared sandbox, so that it records no namespace of
- * its own and recreates none. Its program, libraries and images reach it as descriptors 5 to 7, opened outside:
+ * its own and recreates none. Its program, libraries and images reach it as descriptors 5 to 8, opened outside:
  * nothing of it is visible in the container's root. Descriptors 10 to 12 are the container's streams, which take
  * the place of the pipes that stdout and stderr were when the process was dumped.
  */
-import { join } from "node:path";
+import { dirname } from "node:path";
 import { type ChildOp, type Op, Phase, Role, Wait } from "../../launcher/generated/protocol.ts";
 import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards } from "../criu/program.ts";
 
@@ -12,7 +12,7 @@ import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards } from "../criu/program.
 const OPEN_DIRECTORY = 0o200000;
 
 /** Where the descriptors that CRIU is given stand. */
-const FD = { library: 5, images: 6, binary: 7, stdin: 10, stdout: 11, stderr: 12 } as const;
+const FD = { library: 5, images: 6, binary: 7, work: 8, stdin: 10, stdout: 11, stderr: 12 } as const;
 
 /** CRIU's own processes take pids from here on, out of the way of those it restores. */
 export const FIRST_PID_OF_CRIU = 20_000;
@@ -66,12 +66,14 @@ export function dumpPlan(dump: CriuDump): Op[] {
 
 /** Makes a sandbox and restores the dumped processes into it as children of the launcher. */
 export function restorePlan(restore: CriuRestore): Op[] {
-  const args = ["restore", "-d", "--restore-sibling", ...COMMON, ...inherited(restore.pipes)];
+  const args = ["restore", "-d", "--restore-sibling", "-W", at(FD.work), ...COMMON, ...inherited(restore.pipes)];
   return [
     ...withFirstPid(restore.sandbox, FIRST_PID_OF_CRIU),
     { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
     { kind: "cgroup_join" },
     ...opens(restore),
+    // CRIU writes statistics of each restore, which must not go to the images that many restores share.
+    { kind: "open_at", path: dirname(restore.outputFile), fd: FD.work, flags: OPEN_DIRECTORY },
     { kind: "join" },
     { kind: "session" },
     { kind: "stdio_at", stdin: FD.stdin, stdout: FD.stdout, stderr: FD.stderr },
@@ -92,7 +94,6 @@ function opens(run: CriuRun): ChildOp[] {
 
 /** The loader is exec'd, not the program: the container's root has neither CRIU's libraries nor their loader. */
 function execOp(run: CriuRun, args: readonly string[]): ChildOp {
-  const at = (fd: number) => `/proc/self/fd/${fd}`;
   const { loaderName, binaryName } = run.program;
   const path = `${at(FD.library)}/${loaderName}`;
   const start = [path, "--library-path", at(FD.library), `${at(FD.binary)}/${binaryName}`];
@@ -103,6 +104,11 @@ function execOp(run: CriuRun, args: readonly string[]): ChildOp {
     argv: [...start, ...args, ...common],
     env: Object.entries(CRIU_ENVIRONMENT).map(([name, value]) => `${name}=${value}`),
   };
+}
+
+/** How CRIU finds what was opened for it. */
+function at(fd: number): string {
+  return `/proc/self/fd/${fd}`;
 }
 
 function inherited(pipes: StreamPipes): string[] {
@@ -123,9 +129,4 @@ function withFirstPid(sandbox: readonly Op[], pid: number): Op[] {
   const ready = sandbox.findIndex((op) => op.kind === "ready");
   if (ready < 0) throw new Error("a sandbox plan without `ready` cannot be restored into");
   return [...sandbox.slice(0, ready), { kind: "last_pid", pid }, ...sandbox.slice(ready)];
-}
-
-/** Where a dump's log lies. */
-export function dumpLog(imagesDir: string): string {
-  return join(imagesDir, "dump.log");
 }

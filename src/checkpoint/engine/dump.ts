@@ -14,6 +14,7 @@ import type { CriuProgram } from "../criu/program.ts";
 import { dumpPlan } from "./criu-plan.ts";
 import { criuErrors } from "./log.ts";
 import { containerProcesses, resume, type StdioPipes, stdioPipes } from "./processes.ts";
+import { dumpId } from "./recover.ts";
 import { parseDumpStats } from "./stats.ts";
 
 export interface DumpRequest {
@@ -32,9 +33,6 @@ export interface Dumped {
   /** How long the processes stood still: CRIU's own measure plus the copy of the writable layer. */
   readonly frozenMs: number;
 }
-
-/** A launcher's id has at most 64 bytes, a container's has them all. */
-const ID_DIGITS = 32;
 
 /**
  * Dumps into `directory`. When it returns the processes are still stopped: call `done` of what it is given to let
@@ -64,7 +62,7 @@ async function runCriu(request: DumpRequest, pidInside: number): Promise<void> {
   const outputFile = join(request.directory, "criu.out");
   const log = join(imagesDir, "dump.log");
   const plan = dumpPlan({ program: request.program, imagesDir, outputFile, verbosity: 1, pidInside });
-  const id = `dump.${request.container.id.slice(0, ID_DIGITS)}`;
+  const id = dumpId(request.container.id);
   try {
     await runToEnd(request.client, {
       kind: "run",
@@ -76,14 +74,14 @@ async function runCriu(request: DumpRequest, pidInside: number): Promise<void> {
       cleanup: [],
     });
   } catch (cause) {
-    throw await dumpError(request.container, cause, await criuErrors(log, outputFile));
+    throw dumpError(request.container, cause, criuErrors(log, outputFile));
   }
   await rm(log, { force: true });
   await rm(outputFile, { force: true });
 }
 
 /** A full disk is the disk's failure, whoever reports it. */
-async function dumpError(container: Container, cause: unknown, errors: string): Promise<unknown> {
+function dumpError(container: Container, cause: unknown, errors: string): unknown {
   if (cause instanceof ThawError && cause.code !== "START_FAILED") return cause;
   if (/No space left|ENOSPC/.test(errors)) {
     return new ThawError("NO_SPACE", `no space left for the checkpoint of ${container.spec.name}: ${errors}`, {

@@ -1,5 +1,5 @@
 /** CRIU's logs, cut down to what a user can read: its errors, without time stamps, bounded. */
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 
 const MAX_LINES = 6;
 const MAX_CHARACTERS = 1500;
@@ -7,13 +7,20 @@ const MAX_CHARACTERS = 1500;
 /** Printed on every machine that withholds CAP_SYS_RESOURCE; says nothing about the failure. */
 const HARMLESS = /RLIMIT_NOFILE for self/;
 
-/** The error lines of the first log that has any, one string; "" when none has. */
-export async function criuErrors(...logs: readonly string[]): Promise<string> {
-  for (const log of logs) {
-    const errors = errorLines(await readFile(log, "utf8").catch(() => ""));
-    if (errors !== "") return errors;
+/**
+ * The error lines of the first log that has any, one string; "" when none has. Read at once, not in the background:
+ * the directory of a container that failed to start is about to be removed.
+ */
+export function criuErrors(...logs: readonly string[]): string {
+  return logs.map((log) => errorLines(readOrNothing(log))).find((errors) => errors !== "") ?? "";
+}
+
+function readOrNothing(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
   }
-  return "";
 }
 
 /** The last errors in a log's text, joined by "; ". */

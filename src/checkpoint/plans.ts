@@ -1,0 +1,27 @@
+/** The parts of a restore that every engine shares: the sandbox it restores into, and what undoes it. */
+import { join } from "node:path";
+import { type ContainerPlace, sandboxOf } from "../container/index.ts";
+import type { ContainerSpec } from "../container/types.ts";
+import type { HostOp, Op } from "../launcher/generated/protocol.ts";
+import { type Cgroups, cleanupPlan, sandboxStage } from "../sandbox/index.ts";
+
+/** Makes a sandbox whose lower layers have been a running container's before. */
+export function restoreSandbox(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgroups): Op[] {
+  return sandboxStage({ ...sandboxOf(spec, place, cgroups), keepEtc: true });
+}
+
+/** Undoes a sandbox; with `layer` "drop" the writable layer goes too. */
+export function sandboxCleanup(place: ContainerPlace, cgroups: Cgroups, layer: "keep" | "drop"): HostOp[] {
+  return cleanupPlan(cgroups, place.id, layer === "keep" ? [] : [place.upper, place.work]);
+}
+
+/** The container with a checkpoint's writable layer on top of the layers it was made on. */
+export function onTopOf(spec: ContainerSpec, upper: string): ContainerSpec {
+  const below = spec.lowers.length > 0 || spec.rootfs === undefined ? spec.lowers : [spec.rootfs];
+  return { ...spec, lowers: [upper, ...below] };
+}
+
+/** What an engine prints goes into the container's directory, which outlives a failed start of a service. */
+export function engineOutput(place: ContainerPlace): string {
+  return join(place.directory, "engine.log");
+}

@@ -1,0 +1,56 @@
+/** What speaks against a checkpoint or its restore, in words: every such sentence is built here. */
+import { ThawError } from "../common/errors.ts";
+import type { Container } from "../container/types.ts";
+import type { FailedMessage } from "../launcher/generated/protocol.ts";
+import { planFailure } from "../launcher/index.ts";
+
+/** @throws ThawError WRONG_STATE or CHECKPOINT_FAILED with what to do. */
+export function checkDumpable({ spec, state }: Container): void {
+  if (state !== "running") {
+    throw new ThawError("WRONG_STATE", `${spec.name} is ${state}, expected it to run`, {
+      hint: `Start it first: thaw start ${spec.name}`,
+    });
+  }
+  if (!spec.init) {
+    throw new ThawError("CHECKPOINT_FAILED", `${spec.name} runs without thaw's init, which a checkpoint needs`, {
+      hint: "Run it without --no-init.",
+    });
+  }
+  if (spec.tty) {
+    throw new ThawError("CHECKPOINT_FAILED", `${spec.name} has a terminal, which cannot be checkpointed`, {
+      hint: "Run it without -t.",
+    });
+  }
+}
+
+const SIGKILL = 9;
+
+/** The error for a checkpoint that was made on another machine. */
+export function incompatible(name: string, differences: readonly string[]): ThawError {
+  return new ThawError(
+    "CHECKPOINT_INCOMPATIBLE",
+    `the checkpoint ${name} cannot be restored here: ${differences.join("; ")}`,
+    {
+      hint: "Start the container cold (thaw run) and make the checkpoint again on this machine.",
+    },
+  );
+}
+
+/** The launcher knows that a restore failed, the engine's output why. */
+export function restoreFailed(name: string, event: FailedMessage, errors: string): ThawError {
+  const cause = planFailure(event);
+  if (cause.code === "NO_SPACE") return cause;
+  return new ThawError(
+    "RESTORE_FAILED",
+    `the checkpoint ${name} could not be restored: ${errors || howItEnded(event, cause)}`,
+    {
+      hint: "Start the container cold (thaw run) and make the checkpoint again.",
+      cause,
+    },
+  );
+}
+
+/** Nothing but its own time limit kills an engine. */
+function howItEnded({ exitStatus }: FailedMessage, cause: ThawError): string {
+  return (exitStatus & 0x7f) === SIGKILL ? "it did not come to an end and was killed" : cause.message;
+}
