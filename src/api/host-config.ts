@@ -1,0 +1,109 @@
+/**
+ * Docker's HostConfig as thaw takes it: what is done is typed; what Docker's clients always send is accepted as
+ * long as it asks for nothing; what asks for something that thaw does not do is refused by name. Unknown
+ * fields are treated the same way, so that a newer client's empty fields do no harm.
+ */
+import { z } from "zod";
+import { unsupported } from "./validate.ts";
+import { parseBind, portSchema } from "./values.ts";
+
+const limitSchema = z.int().min(0).nullish();
+
+/** "source:target[:ro|rw]". */
+const bindSchema = z.string().transform((text, context) => {
+  const bind = parseBind(text);
+  if (bind !== undefined) return bind;
+  context.addIssue({ code: "custom", message: "expected source:target[:ro|rw] with two absolute paths" });
+  return z.NEVER;
+});
+
+/** { "80/tcp": [{ HostIp, HostPort }] }. */
+const portBindingsSchema = z
+  .record(
+    z.string().regex(/^\d{1,5}(\/tcp)?$/, { error: "expected a container port like 80/tcp (thaw publishes TCP only)" }),
+    z
+      .array(
+        z.object({ HostIp: z.union([z.ipv4(), z.literal("")]).optional(), HostPort: z.string().regex(/^\d{1,5}$/) }),
+      )
+      .nullable(),
+  )
+  .transform((bindings, context) => {
+    const flat = Object.entries(bindings).flatMap(([port, hosts]) =>
+      (hosts ?? []).map((host) => ({
+        hostAddress: host.HostIp || "0.0.0.0",
+        hostPort: Number(host.HostPort),
+        containerPort: Number(port.split("/")[0]),
+      })),
+    );
+    for (const { hostPort, containerPort } of flat) {
+      if (portSchema.safeParse(hostPort).success && portSchema.safeParse(containerPort).success) continue;
+      context.addIssue({ code: "custom", message: "expected ports from 1 to 65535" });
+      return z.NEVER;
+    }
+    return flat;
+  });
+
+/** Nothing, or null; not even an empty list. */
+function absent() {
+  return z
+    .unknown()
+    .refine((value) => value === undefined || value === null, {
+      error: "thaw does not do this yet: expected null",
+      params: { unsupported: true },
+    })
+    .optional();
+}
+
+/** Defaults that Docker's command line sends although nobody asked. */
+const SENT_BY_DEFAULT = {
+  RestartPolicy: z
+    .object({ Name: unsupported("no"), MaximumRetryCount: unsupported() })
+    .partial()
+    .nullish(),
+  LogConfig: z
+    .object({ Type: unsupported("json-file"), Config: unsupported() })
+    .partial()
+    .nullish(),
+  CgroupnsMode: unsupported("private", "host"),
+  IpcMode: unsupported("private"),
+  PidMode: unsupported(),
+  UTSMode: unsupported(),
+  UsernsMode: unsupported("host"),
+  Cgroup: unsupported(),
+  CgroupParent: unsupported(),
+  Isolation: unsupported("default"),
+  ConsoleSize: z.unknown().optional(),
+  MemorySwappiness: unsupported(-1),
+  OomKillDisable: unsupported(),
+  OomScoreAdj: unsupported(),
+  ShmSize: unsupported(67_108_864),
+  Runtime: unsupported("runc", "thaw"),
+  // Every container of thaw has no_new_privs: asking for it changes nothing.
+  SecurityOpt: z.array(unsupported("no-new-privileges", "no-new-privileges:true")).nullish(),
+  // An empty list asks for something here: that nothing be hidden.
+  MaskedPaths: absent(),
+  ReadonlyPaths: absent(),
+} as const;
+
+/** HostConfig of POST /containers/create. */
+export const hostConfigSchema = z
+  .object({
+    ...SENT_BY_DEFAULT,
+    Memory: limitSchema,
+    NanoCpus: limitSchema,
+    PidsLimit: z.int().min(-1).nullish(),
+    Binds: z.array(bindSchema).nullish(),
+    PortBindings: portBindingsSchema.nullish(),
+    NetworkMode: z
+      .enum(["none", "host", "default", ""], {
+        error: "expected none, host or default; thaw has no other networks yet",
+      })
+      .nullish(),
+    AutoRemove: z.boolean().nullish(),
+    Init: z.boolean().nullish(),
+  })
+  .catchall(unsupported());
+
+export type HostConfig = z.output<typeof hostConfigSchema>;
+/** What a client writes into HostConfig. */
+export type HostConfigInput = z.input<typeof hostConfigSchema>;

@@ -1,0 +1,84 @@
+/**
+ * thaw's own part of the API, under /thaw/v1: checkpoints, services and the daemon itself. Requests have
+ * schemas; answers are the managers' own types, which are plain data.
+ */
+import { z } from "zod";
+import type { CheckpointInfo } from "../checkpoint/types.ts";
+import type { Service } from "../service/types.ts";
+import type { ErrorBody } from "./errors.ts";
+import { nameSchema, portSchema } from "./values.ts";
+
+/** Names and values, as of build arguments and labels. */
+export const argSchema = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "expected a variable's name" }),
+  z.string(),
+);
+
+/** Body of POST /thaw/v1/checkpoints. */
+export const checkpointCreateSchema = z.strictObject({
+  container: z.string(),
+  name: nameSchema,
+  leaveRunning: z.boolean().default(false),
+});
+export type CheckpointCreateRequest = z.input<typeof checkpointCreateSchema>;
+
+/** Body of POST /thaw/v1/checkpoints/{name}/restore. The answer is a container's details. */
+export const restoreSchema = z.strictObject({ containerName: nameSchema.optional() });
+
+export type CheckpointAnswer = CheckpointInfo;
+
+const limitSchema = z.number().min(0).optional();
+const durationSchema = z.int().min(0).max(86_400_000);
+
+/** When to make a service's checkpoint. */
+export const checkpointWhenSchema = z.discriminatedUnion("when", [
+  z.strictObject({ when: z.literal("ready") }),
+  z.strictObject({ when: z.literal("healthy"), path: z.string().startsWith("/") }),
+  z.strictObject({ when: z.literal("log"), pattern: z.string().min(1) }),
+  z.strictObject({ when: z.literal("never") }),
+]);
+
+/** One service of a compose project with everything resolved: the image exists, numbers are numbers. */
+export const serviceUpSchema = z.strictObject({
+  project: nameSchema,
+  name: nameSchema,
+  image: z.string().min(1),
+  entrypoint: z.array(z.string()).optional(),
+  command: z.array(z.string()).optional(),
+  env: z.array(z.string()).default([]),
+  ports: z.array(z.strictObject({ hostAddress: z.ipv4(), hostPort: portSchema, containerPort: portSchema })).min(1),
+  idleMs: durationSchema.default(2000),
+  readyTimeoutMs: durationSchema.default(60_000),
+  checkpoint: checkpointWhenSchema.default({ when: "ready" }),
+  warmup: z.array(z.string().startsWith("/")).default([]),
+  limits: z.strictObject({ memory: limitSchema, nanoCpus: limitSchema, pids: limitSchema }).default({}),
+});
+
+export type ServiceUpRequest = z.output<typeof serviceUpSchema>;
+export type ServiceUpInput = z.input<typeof serviceUpSchema>;
+export type ServiceAnswer = Service;
+
+/** Answer to DELETE /thaw/v1/projects/{project}. */
+export interface DownAnswer {
+  readonly removed: number;
+}
+
+export const daemonStopSchema = z.strictObject({ force: z.boolean().default(false) });
+
+/** Answer to GET /thaw/v1/daemon. */
+export interface DaemonStatus {
+  readonly version: string;
+  readonly pid: number;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly containersRunning: number;
+  readonly services: number;
+  readonly dataDirectory: string;
+  readonly runDirectory: string;
+}
+
+/** A line of a progress stream: steps as they come, then one result or one error. */
+export type ProgressLine<Result> =
+  | { readonly progress: string }
+  | { readonly result: Result }
+  | { readonly error: ErrorBody };

@@ -1,0 +1,16 @@
+/** thaw bench: what it measures lives in src/bench. */
+import { makeCommand } from "../command.ts";
+import type { Context } from "../context.ts";
+
+export const command = (_context: Context) =>
+  makeCommand("bench", "Measure thaw on this machine.", [
+    ["thaw bench", "list the benchmarks"],
+    ["thaw bench create --seconds 10", "lean containers a second, with latencies"],
+  ])
+    .argument("[benchmark...]", "the benchmark and its options; each explains itself with --help")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (argv: string[]) => {
+      const { main } = await import("../../bench/main.ts");
+      await main(argv);
+    });

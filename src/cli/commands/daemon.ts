@@ -1,0 +1,71 @@
+/** thaw daemon | daemon status | daemon stop */
+import { Option } from "commander";
+import type { ApiClient } from "../../api/client.ts";
+import type { DaemonStatus } from "../../api/thaw.ts";
+import { makeCommand } from "../command.ts";
+import { type Context, passiveClient } from "../context.ts";
+import { print, printJson } from "../print.ts";
+
+export const command = ({ paths }: Context) =>
+  makeCommand(
+    "daemon",
+    "Run the daemon in the foreground until SIGTERM; its containers and sleeping services go on without it. Other commands start it in the background when none runs.",
+    [
+      ["thaw daemon", "in the foreground, for a service manager"],
+      ["thaw daemon status", "whether one runs"],
+      ["thaw daemon stop --force", "end it, the launcher and every container"],
+    ],
+  )
+    .addOption(new Option("--announce", "say on stdout when it serves").hideHelp())
+    .action(async ({ announce = false }: { announce?: boolean }) => {
+      const { runDaemon } = await import("../../daemon/main.ts");
+      await runDaemon(paths, { announce });
+    })
+    .addCommand(status())
+    .addCommand(stop());
+
+function status() {
+  return makeCommand("status", "Show whether a daemon runs, and what it holds. Starts nothing.", [
+    ["thaw daemon status --json", "as JSON"],
+  ])
+    .option("--json", "show it as JSON")
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const facts = await passiveClient().json<DaemonStatus>("daemonStatus");
+      if (json) return printJson(facts);
+      print(`thaw ${facts.version}, pid ${facts.pid}, since ${facts.startedAt}`);
+      print(`${facts.containersRunning} containers run, ${facts.services} services`);
+      print(`data in ${facts.dataDirectory}, sockets and logs in ${facts.runDirectory}`);
+    });
+}
+
+function stop() {
+  return makeCommand(
+    "stop",
+    "End the daemon and the launcher. Refused while containers run or services wait, unless forced.",
+    [
+      ["thaw daemon stop", "when nothing runs"],
+      ["thaw daemon stop --force", "kill what runs"],
+    ],
+  )
+    .option("-f, --force", "kill running containers and let go of the services' ports")
+    .action(async ({ force = false }: { force?: boolean }) => {
+      const client = passiveClient();
+      await client.json("daemonStop", { body: { force } });
+      await untilGone(client);
+      print("the daemon has stopped");
+    });
+}
+
+const END_LIMIT_MS = 10_000;
+const RETRY_MS = 10;
+
+/** Its answer comes before its end; a command that follows must find it gone. */
+async function untilGone(client: ApiClient): Promise<void> {
+  for (const begun = performance.now(); performance.now() - begun < END_LIMIT_MS; await Bun.sleep(RETRY_MS)) {
+    const there = await client.send("ping").then(
+      () => true,
+      () => false,
+    );
+    if (!there) return;
+  }
+}

@@ -1,0 +1,23 @@
+/** thaw help. Not in the registry: it knows the registry. */
+import { makeCommand, underProgram } from "./command.ts";
+import { makeContext } from "./context.ts";
+import { overview } from "./help.ts";
+import { print } from "./print.ts";
+import { findCommand, unknownCommand } from "./registry.ts";
+
+export const command = () =>
+  makeCommand("help", "Show help about thaw or one of its commands.", [
+    ["thaw help", "all commands"],
+    ["thaw help checkpoint create", "one of them"],
+  ])
+    .argument("[command...]", "the command")
+    .action(async (path: string[]) => {
+      const [name, ...rest] = path;
+      if (name === undefined) return print(overview());
+      const entry = findCommand(name);
+      if (entry === undefined) throw unknownCommand(name);
+      const command = (await entry.load()).command(makeContext());
+      const inner = rest.reduce((at, part) => at.commands.find((child) => child.name() === part) ?? at, command);
+      underProgram(command);
+      inner.outputHelp();
+    });

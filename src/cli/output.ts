@@ -1,0 +1,36 @@
+/**
+ * The container's output on this program's own stdout and stderr, bytes as they are. When whoever reads them has gone
+ * (`thaw logs | head`) the command ends as a program ends that SIGPIPE kills.
+ */
+import type { OutputStream } from "../api/stdcopy.ts";
+import { errnoOf } from "../common/errors.ts";
+
+/** Exit code of a program that SIGPIPE killed. Bun ignores that signal. */
+const BROKEN_PIPE = 141;
+
+export class Output {
+  readonly #writers = { stdout: Bun.stdout.writer(), stderr: Bun.stderr.writer() };
+
+  readonly #onBroken: () => Promise<void>;
+
+  /** @param onBroken  done before the command ends because nobody reads its output. */
+  constructor(onBroken: () => Promise<void> = () => Promise.resolve()) {
+    this.#onBroken = onBroken;
+  }
+
+  write(stream: OutputStream, bytes: Uint8Array): void {
+    this.#writers[stream].write(bytes);
+  }
+
+  /** Resolves when everything is written; that is where a slow reader is waited for. */
+  async flush(): Promise<void> {
+    try {
+      await this.#writers.stdout.flush();
+      await this.#writers.stderr.flush();
+    } catch (error) {
+      if (errnoOf(error) !== "EPIPE") throw error;
+      await this.#onBroken();
+      process.exit(BROKEN_PIPE);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** What the daemon says of itself, and how it ends together with the launcher. */
+import type { DaemonStatus } from "../api/thaw.ts";
+import { ThawError } from "../common/errors.ts";
+import type { Paths } from "../common/paths.ts";
+import { VERSION } from "../common/version.ts";
+import type { ContainerManager } from "../container/types.ts";
+import type { LauncherClient } from "../launcher/index.ts";
+import type { Cgroups } from "../sandbox/index.ts";
+import type { ServiceManager } from "../service/types.ts";
+import type { Control } from "./parts.ts";
+
+/** The daemon's own life. */
+export interface Life {
+  readonly startedAt: Date;
+  /** Ends it. */
+  readonly end: () => void;
+}
+
+export interface ControlParts {
+  readonly paths: Paths;
+  readonly containers: ContainerManager;
+  readonly services: ServiceManager;
+  readonly launcher: LauncherClient;
+  readonly cgroups: Cgroups;
+  readonly life: Life;
+}
+
+export class DaemonControl implements Control {
+  readonly #parts: ControlParts;
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+  }
+
+  status(): DaemonStatus {
+    const { paths, containers, services, life } = this.#parts;
+    return {
+      version: VERSION,
+      pid: process.pid,
+      startedAt: life.startedAt.toISOString(),
+      containersRunning: containers.list().length,
+      services: services.list().length,
+      dataDirectory: paths.data,
+      runDirectory: paths.run,
+    };
+  }
+
+  async stop(force: boolean): Promise<() => void> {
+    const { containers, launcher, cgroups, life } = this.#parts;
+    if (!force) this.#refuseInUse();
+    for (const { id, service } of containers.list()) {
+      // Those of services end with the launcher; their rows are not the user's to see.
+      if (service === undefined) await containers.stop(id, 0);
+    }
+    await launcher.request({ kind: "shutdown", force: force ? 1 : 0 });
+    await cgroups.removeParents();
+    return life.end;
+  }
+
+  #refuseInUse(): void {
+    const { containersRunning, services } = this.status();
+    if (containersRunning + services === 0) return;
+    throw new ThawError(
+      "WRONG_STATE",
+      `${containersRunning} containers run and ${services} services wait for requests`,
+      {
+        hint: "Stop them (thaw stop, thaw down), or add --force: containers are killed, services come back with the next daemon.",
+      },
+    );
+  }
+}

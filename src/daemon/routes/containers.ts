@@ -1,0 +1,114 @@
+/**
+ * Container routes that answer once: create, list, inspect, start, stop, kill, resize, remove.
+ */
+import {
+  type ContainerFilters,
+  createQuerySchema,
+  createSchema,
+  killQuerySchema,
+  listQuerySchema,
+  removeQuerySchema,
+  resizeQuerySchema,
+  stopQuerySchema,
+} from "../../api/containers.ts";
+import type { RouteName } from "../../api/routes.ts";
+import type { Container, ContainerSpec } from "../../container/types.ts";
+import type { Call, Handler } from "../call.ts";
+import type { Parts } from "../parts.ts";
+import { containerDetails, containerSummary } from "../shapes.ts";
+import { signalNumber } from "../signals.ts";
+import { containerSpec, rootfsDefaults } from "../spec.ts";
+
+/** Docker's own default, seconds. */
+const STOP_SECONDS = 10;
+
+type ContainerRoutes =
+  | "containerList"
+  | "containerCreate"
+  | "containerInspect"
+  | "containerStart"
+  | "containerStop"
+  | "containerKill"
+  | "containerResize"
+  | "containerRemove";
+
+export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteName, Handler> {
+  const { containers } = parts;
+  return {
+    containerList: async (call) => call.json(list(parts, call)),
+    containerCreate: (call) => create(parts, call),
+    containerInspect: async (call) => {
+      const container = containers.get(call.param("id"));
+      call.json(containerDetails(container, imageId(parts, container)));
+    },
+    containerStart: async (call) => {
+      const { id, state } = containers.get(call.param("id"));
+      if (state === "running") return call.empty(304);
+      await containers.start(id);
+      call.empty();
+    },
+    containerStop: async (call) => {
+      const { t = STOP_SECONDS } = call.query(stopQuerySchema);
+      const { id, state } = containers.get(call.param("id"));
+      if (state !== "running") return call.empty(304);
+      await containers.stop(id, t * 1000);
+      call.empty();
+    },
+    containerKill: async (call) => {
+      await containers.signal(call.param("id"), signalNumber(call.query(killQuerySchema).signal));
+      call.empty();
+    },
+    containerResize: async (call) => {
+      const { h, w } = call.query(resizeQuerySchema);
+      await containers.resize(call.param("id"), h, w);
+      call.empty(200);
+    },
+    containerRemove: async (call) => {
+      const { force } = call.query(removeQuerySchema);
+      const { id } = containers.get(call.param("id"));
+      await containers.remove(id, { force });
+      parts.removals.emit(id);
+      call.empty();
+    },
+  };
+}
+
+async function create({ containers, images }: Parts, call: Call): Promise<void> {
+  const { name } = call.query(createQuerySchema);
+  const request = await call.body(createSchema);
+  const make = (spec: ContainerSpec) => containers.create(spec);
+  const container = request.Rootfs
+    ? await make(containerSpec(request, name, rootfsDefaults(await images.rootfsLowers(request.Rootfs))))
+    : await images.using(request.Image ?? "", (image) => make(containerSpec(request, name, image)));
+  call.json({ Id: container.id, Warnings: [] }, 201);
+}
+
+function list(parts: Parts, call: Call) {
+  const { all, limit, filters = {} } = call.query(listQuerySchema);
+  const everything = all || limit !== undefined || filters.status !== undefined;
+  const matching = parts.containers.list({ all: everything }).filter((container) => passes(container, filters));
+  const newestFirst = matching.sort((a, b) => b.createdAt - a.createdAt).slice(0, limit || undefined);
+  const now = Date.now();
+  return newestFirst.map((container) => containerSummary(container, imageId(parts, container), now));
+}
+
+/** Values of one filter are alternatives; all filters must hold. */
+function passes({ id, spec, state }: Container, filters: ContainerFilters): boolean {
+  const some = (values: string[] | undefined, test: (value: string) => boolean) => values?.some(test) ?? true;
+  return (
+    some(filters.id, (value) => id.startsWith(value)) &&
+    some(filters.name, (value) => spec.name.includes(value.replace(/^\//, ""))) &&
+    some(filters.status, (value) => state === value) &&
+    some(filters.ancestor, (value) => spec.image === value || spec.image === `${value}:latest`) &&
+    some(filters.label, (value) => hasLabel(spec.labels, value))
+  );
+}
+
+function hasLabel(labels: Readonly<Record<string, string>>, filter: string): boolean {
+  const [name = "", ...value] = filter.split("=");
+  return value.length === 0 ? Object.hasOwn(labels, name) : labels[name] === value.join("=");
+}
+
+function imageId({ images }: Parts, { spec }: Container): string {
+  return spec.image === undefined ? "" : images.idOf(spec.image);
+}

@@ -1,0 +1,19 @@
+/** All routes of the API with their handlers. */
+import type { Handlers } from "../call.ts";
+import type { Parts } from "../parts.ts";
+import { containerRoutes } from "./containers.ts";
+import { imageRoutes } from "./images.ts";
+import { streamRoutes } from "./streams.ts";
+import { systemRoutes } from "./system.ts";
+import { checkpointRoutes, serviceRoutes } from "./thaw.ts";
+
+export function handlers(parts: Parts): Handlers {
+  return {
+    ...systemRoutes(parts),
+    ...containerRoutes(parts),
+    ...streamRoutes(parts),
+    ...imageRoutes(parts),
+    ...checkpointRoutes(parts),
+    ...serviceRoutes(parts),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * Routes of what Docker has no word for: checkpoints, services, projects.
+ */
+import type { RouteName } from "../../api/routes.ts";
+import { checkpointCreateSchema, restoreSchema, type ServiceUpRequest, serviceUpSchema } from "../../api/thaw.ts";
+import type { Service, ServiceSpec } from "../../service/types.ts";
+import type { Handler } from "../call.ts";
+import type { Parts } from "../parts.ts";
+import { containerDetails } from "../shapes.ts";
+import { commandLine, environment } from "../spec.ts";
+
+type CheckpointRoutes =
+  | "checkpointList"
+  | "checkpointCreate"
+  | "checkpointInspect"
+  | "checkpointRemove"
+  | "checkpointRestore";
+type ServiceRoutes = "serviceList" | "serviceUp" | "serviceInspect" | "serviceSleep" | "projectDown";
+
+export function checkpointRoutes({ checkpoints, images }: Parts): Record<CheckpointRoutes & RouteName, Handler> {
+  return {
+    checkpointList: async (call) => call.json(await checkpoints.list()),
+    checkpointInspect: async (call) => call.json(await checkpoints.get(call.param("name"))),
+    checkpointCreate: async (call) => {
+      const { container, name, leaveRunning } = await call.body(checkpointCreateSchema);
+      call.json(await checkpoints.create(container, name, { leaveRunning }), 201);
+    },
+    checkpointRemove: async (call) => {
+      await checkpoints.remove(call.param("name"));
+      call.empty();
+    },
+    checkpointRestore: async (call) => {
+      const { containerName } = await call.body(restoreSchema);
+      const container = await checkpoints.restore(
+        call.param("name"),
+        containerName === undefined ? {} : { containerName },
+      );
+      const { image } = container.spec;
+      call.json(containerDetails(container, image === undefined ? "" : images.idOf(image)), 201);
+    },
+  };
+}
+
+export function serviceRoutes(parts: Parts): Record<ServiceRoutes & RouteName, Handler> {
+  const { services } = parts;
+  return {
+    serviceList: async (call) => call.json(services.list()),
+    serviceInspect: async (call) => call.json(services.get(call.param("id"))),
+    serviceUp: async (call) => {
+      const request = await call.body(serviceUpSchema);
+      await call.progress((line) => up(parts, request, line));
+    },
+    serviceSleep: async (call) => {
+      await services.sleep(call.param("id"));
+      call.empty();
+    },
+    projectDown: async (call) => call.json({ removed: await services.down(call.param("project")) }),
+  };
+}
+
+/** The layers stay from looking the image up until the service holds a container or checkpoint of it. */
+function up({ images, services }: Parts, request: ServiceUpRequest, line: (text: string) => void): Promise<Service> {
+  const { entrypoint, command, limits, ...rest } = request;
+  return images.using(request.image, (image) => {
+    const spec: ServiceSpec = {
+      ...rest,
+      argv: commandLine(image, entrypoint, command),
+      env: environment(image.env, request.env),
+      limits: { memory: limits.memory, nanoCpus: limits.nanoCpus, pids: limits.pids },
+    };
+    return services.up(spec, line);
+  });
+}

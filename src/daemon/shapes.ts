@@ -1,0 +1,161 @@
+/**
+ * Containers in the shapes of the Docker Engine API.
+ */
+import type { ContainerDetails, ContainerSummary, MountPoint, PortSummary, ThawFacts } from "../api/containers.ts";
+import type { Container } from "../container/types.ts";
+
+/** Docker's word for "not yet". */
+const NEVER = "0001-01-01T00:00:00Z";
+
+/** A row of the container list. @param now  milliseconds since the epoch, for "3 minutes ago". */
+export function containerSummary(container: Container, imageId: string, now: number): ContainerSummary {
+  const { id, spec, state } = container;
+  return {
+    Id: id,
+    Names: [`/${spec.name}`],
+    Image: imageName(container),
+    ImageID: imageId,
+    Command: spec.argv.join(" "),
+    Created: Math.floor(container.createdAt / 1000),
+    Ports: ports(container),
+    Labels: spec.labels,
+    State: state,
+    Status: statusText(container, now),
+    HostConfig: { NetworkMode: spec.network },
+    NetworkSettings: { Networks: {} },
+    Mounts: mounts(container),
+    "x-thaw": facts(container),
+  };
+}
+
+/** All about one container. */
+export function containerDetails(container: Container, imageId: string): ContainerDetails {
+  const { id, spec } = container;
+  return {
+    Id: id,
+    Created: timeText(container.createdAt),
+    Path: spec.argv[0] ?? "",
+    Args: spec.argv.slice(1),
+    State: stateDetails(container),
+    Image: imageId,
+    Name: `/${spec.name}`,
+    RestartCount: 0,
+    Driver: "overlay2",
+    Platform: "linux",
+    Mounts: mounts(container),
+    Config: config(container),
+    HostConfig: hostConfig(container),
+    NetworkSettings: { Networks: {}, Ports: portMap(container) },
+    "x-thaw": facts(container),
+  };
+}
+
+function stateDetails(container: Container): ContainerDetails["State"] {
+  const { state } = container;
+  return {
+    Status: state,
+    Running: state === "running",
+    Paused: false,
+    Restarting: false,
+    OOMKilled: container.oomKilled,
+    Dead: state === "dead",
+    Pid: container.pid,
+    ExitCode: container.exitCode,
+    Error: container.error,
+    StartedAt: timeText(container.startedAt),
+    FinishedAt: timeText(container.finishedAt),
+  };
+}
+
+function config({ spec }: Container): ContainerDetails["Config"] {
+  return {
+    Hostname: spec.hostname,
+    User: spec.user,
+    Tty: spec.tty,
+    OpenStdin: spec.openStdin,
+    Env: spec.env,
+    Cmd: spec.argv,
+    Entrypoint: null,
+    Image: spec.image ?? "",
+    WorkingDir: spec.cwd,
+    Labels: spec.labels,
+  };
+}
+
+function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
+  return {
+    Memory: spec.limits.memory ?? 0,
+    NanoCpus: spec.limits.nanoCpus ?? 0,
+    PidsLimit: spec.limits.pids ?? null,
+    Binds: spec.binds.map(({ source, target, readonly }) => `${source}:${target}${readonly ? ":ro" : ""}`),
+    NetworkMode: spec.network,
+    AutoRemove: spec.autoRemove,
+    Init: spec.init,
+    Privileged: false,
+    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    LogConfig: { Type: "json-file", Config: {} },
+  };
+}
+
+function facts({ spec, restoredFrom, service }: Container): ThawFacts {
+  return { Rootfs: spec.rootfs ?? null, RestoredFrom: restoredFrom ?? null, Service: service ?? null };
+}
+
+function imageName({ spec }: Container): string {
+  return spec.image ?? spec.rootfs ?? "";
+}
+
+function ports({ spec }: Container): PortSummary[] {
+  return spec.ports.map(({ hostAddress, hostPort, containerPort }) => ({
+    IP: hostAddress,
+    PrivatePort: containerPort,
+    PublicPort: hostPort,
+    Type: "tcp",
+  }));
+}
+
+function portMap({ spec }: Container): Record<string, { HostIp: string; HostPort: string }[]> {
+  const map: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const { hostAddress, hostPort, containerPort } of spec.ports) {
+    const key = `${containerPort}/tcp`;
+    map[key] = [...(map[key] ?? []), { HostIp: hostAddress, HostPort: String(hostPort) }];
+  }
+  return map;
+}
+
+function mounts({ spec }: Container): MountPoint[] {
+  return spec.binds.map(({ source, target, readonly }) => ({
+    Type: "bind",
+    Source: source,
+    Destination: target,
+    Mode: readonly ? "ro" : "",
+    RW: !readonly,
+  }));
+}
+
+function statusText({ state, exitCode, startedAt, finishedAt, error }: Container, now: number): string {
+  if (state === "running") return `Up ${spanText(now - startedAt)}`;
+  if (state === "exited") return `Exited (${exitCode}) ${spanText(now - finishedAt)} ago`;
+  if (state === "dead") return "Dead";
+  return error === "" ? "Created" : "Created (could not start)";
+}
+
+const UNITS = [
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+] as const;
+
+/** A time span in words, in its largest unit: "3 minutes". */
+export function spanText(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  for (const [word, size] of UNITS) {
+    const count = Math.floor(seconds / size);
+    if (count > 0) return `${count} ${word}${count === 1 ? "" : "s"}`;
+  }
+  return seconds === 1 ? "1 second" : `${seconds} seconds`;
+}
+
+function timeText(ms: number): string {
+  return ms === 0 ? NEVER : new Date(ms).toISOString();
+}
