@@ -40,17 +40,10 @@ export function incompatible(name: string, differences: readonly string[]): Thaw
 export function restoreFailed(name: string, event: FailedMessage, errors: string): ThawError {
   const cause = planFailure(event);
   if (cause.code === "NO_SPACE") return cause;
-  return new ThawError(
-    "RESTORE_FAILED",
-    `the checkpoint ${name} could not be restored: ${errors || howItEnded(event, cause)}`,
-    {
-      hint: "Start the container cold (thaw run) and make the checkpoint again.",
-      cause,
-    },
-  );
-}
-
-/** Nothing but its own time limit kills an engine. */
-function howItEnded({ exitStatus }: FailedMessage, cause: ThawError): string {
-  return (exitStatus & 0x7f) === SIGKILL ? "it did not come to an end and was killed" : cause.message;
+  const killed = (event.exitStatus & 0x7f) === SIGKILL;
+  const why = killed ? "it did not come to an end in time, or memory ran out" : errors || cause.message;
+  return new ThawError("RESTORE_FAILED", `the checkpoint ${name} could not be restored: ${why}`, {
+    hint: "Start the container cold (thaw run) and make the checkpoint again.",
+    cause,
+  });
 }

@@ -44,9 +44,12 @@ describe("containerProcesses", () => {
 
 describe("stdioPipes", () => {
   test("names pipes and nothing else", async () => {
-    const child = Bun.spawn(["sleep", "60"], { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
-    started.push(child);
-    const [stdin, , stderr] = await stdioPipes(child.pid);
-    expect([stdin, stderr]).toEqual([null, null]);
+    const init = await inNamespace("sh -c 'sleep 60 | sleep 61 2>/dev/null' & sleep 0.2; echo up; wait");
+    const { tree } = await containerProcesses(init);
+    const streams = await Promise.all(tree.map((pid) => stdioPipes(pid)));
+    const writer = streams.find(([stdin, stdout]) => stdin === null && stdout !== null);
+    expect(writer?.[1]).toMatch(/^pipe:\[\d+\]$/);
+    const reader = streams.find(([stdin]) => stdin === writer?.[1]);
+    expect(reader?.[2]).toBeNull();
   });
 });
