@@ -29,6 +29,8 @@ export async function startDaemon(paths: Paths): Promise<void> {
   try {
     const child = Bun.spawn([...ownProgram(), "daemon", "--announce"], {
       cwd: "/",
+      // Named, because without it a child gets the environment this program was started with, not today's.
+      env: { ...process.env, THAW_DATA: paths.data, THAW_RUN: paths.run, THAW_CACHE: paths.cache },
       detached: true,
       stdio: ["ignore", "pipe", log],
     });
@@ -69,7 +71,8 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
 }
 
 async function untilServing(socket: string): Promise<void> {
-  while (!(await answers(socket))) await Bun.sleep(RETRY_MS);
+  const until = performance.now() + START_LIMIT_MS;
+  while (!(await answers(socket)) && performance.now() < until) await Bun.sleep(RETRY_MS);
 }
 
 function answers(socket: string): Promise<boolean> {

@@ -112,7 +112,10 @@ export interface LeanOptions {
   readonly env?: readonly string[];
 }
 
-/** A container with namespaces, cgroup leaves and a root, and no more: no init, no network namespace, no /dev. */
+/**
+ * A container with namespaces, cgroup leaves, a root with /proc and the default capabilities, and no more: no init, no
+ * network namespace, no /dev.
+ */
 export function leanPlan(options: LeanOptions): Op[] {
   const { argv, env = [] } = options;
   const path = argv?.[0];
@@ -128,7 +131,9 @@ export function leanPlan(options: LeanOptions): Op[] {
     { kind: "cgroup_join" },
     { kind: "mounts_private" },
     { kind: "root_bind", path: options.root, readonly: 1 },
+    PROC,
     { kind: "pivot" },
+    ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }),
     end,
   ];
 }

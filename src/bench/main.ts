@@ -1,0 +1,18 @@
+/** `thaw bench`: each benchmark is a file of its own and explains itself with --help. */
+import { Command } from "commander";
+import { createCommand } from "./create.ts";
+import { demoCommand } from "./demo.ts";
+
+/** Runs `thaw bench ARGV`. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command("thaw bench")
+    .description("Measure thaw on this machine. Figures mean little without the machine and the pace beside them.")
+    .showHelpAfterError("(thaw bench --help lists the benchmarks)")
+    .addCommand(createCommand())
+    .addCommand(demoCommand());
+  if (argv.length === 0) {
+    program.outputHelp();
+    return;
+  }
+  await program.parseAsync([...argv], { from: "user" });
+}

@@ -1,0 +1,93 @@
+/**
+ * Daemon and launcher are killed with SIGKILL at random moments, while containers start, checkpoints are made and
+ * services wake. Whatever the moment: the service is still there, the very next request is answered, and when all is
+ * stopped nothing is left.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Installed } from "./support/installed.ts";
+import { findCriu, freePort } from "./support/machine.ts";
+import { until } from "./support/world.ts";
+
+const KILLS = 50;
+const criu = await findCriu();
+const installed = new Installed();
+let port = 0;
+
+const seed = Number(process.env.THAW_TEST_SEED ?? Date.now() % 1_000_000);
+let state = seed;
+function random(below: number): number {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return Math.floor((state / 2 ** 32) * below);
+}
+
+async function ask(path: string): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: "close" } });
+  return `${response.status} ${await response.text()}`;
+}
+
+/** What goes on while the killing happens. Its failures are what the killing causes. */
+async function bustle(round: number): Promise<void> {
+  const name = `c${round}`;
+  switch (random(3)) {
+    case 0:
+      await installed.thaw("run", "--rm", "perl", "/usr/bin/perl", "-e", "select(undef,undef,undef,0.05)");
+      return;
+    case 1:
+      await installed.thaw("run", "-d", "--name", name, "perl");
+      await installed.thaw("checkpoint", "create", name, `k${round}`);
+      return;
+    default:
+      await ask("/count").catch(() => {});
+  }
+}
+
+beforeAll(async () => {
+  if (typeof criu === "string") return;
+  port = await freePort();
+  await installed.buildPerlImage();
+  const up = await installed.thaw("up", "-f", installed.composeFile("web", port, "50ms"));
+  if (up.exitCode !== 0) throw new Error(up.stderr);
+});
+
+afterAll(() => installed.remove());
+
+test.skipIf(typeof criu === "string")(
+  `${KILLS} kills of daemon and launcher${typeof criu === "string" ? ` (${criu})` : ""}`,
+  async () => {
+    console.log(`    seed ${seed} (THAW_TEST_SEED repeats it)`);
+    const killed = { daemon: 0, launcher: 0 };
+    for (let round = 0; round < KILLS; round++) {
+      const busy = bustle(round);
+      await Bun.sleep(random(250));
+      const who = random(2) === 0 ? "daemon" : "launcher";
+      const pids = who === "daemon" ? installed.daemonPids() : installed.launcherPids();
+      for (const pid of pids) process.kill(pid, "SIGKILL");
+      killed[who] += pids.length;
+      // The very next request, without a second try. The count starts anew at each wake-up.
+      expect(await ask("/count"), `round ${round}, ${who} killed, seed ${seed}`).toMatch(/^200 \d+$/);
+      await busy;
+      const services = await installed.thaw("services", "--json");
+      expect(services.stdout, services.stderr).toContain('"web"');
+    }
+    expect(killed.daemon).toBeGreaterThan(5);
+    expect(killed.launcher).toBeGreaterThan(5);
+
+    await stopEverything();
+    await until(() => installed.pids().length === 0);
+    expect(await installed.leftovers()).toEqual([]);
+  },
+  280_000,
+);
+
+async function stopEverything(): Promise<void> {
+  const done = async (...argv: string[]) => {
+    const { exitCode, stderr } = await installed.thaw(...argv);
+    expect(exitCode, `${argv.join(" ")}: ${stderr}`).toBe(0);
+  };
+  await done("down", "-f", installed.composeFile("web", port, "50ms"));
+  for (const line of (await installed.thaw("ps", "-a", "-q")).stdout.split("\n").filter(Boolean))
+    await done("rm", "-f", line);
+  const checkpoints = (await installed.thaw("checkpoint", "ls")).stdout.split("\n").slice(1).filter(Boolean);
+  for (const line of checkpoints) await done("checkpoint", "rm", line.split(/\s+/)[0] ?? "");
+  await done("daemon", "stop", "--force");
+}
