@@ -3,7 +3,7 @@
  * against schemas: the daemon is the same program, and the command line has to be quick.
  */
 import { errnoOf, ThawError } from "../common/errors.ts";
-import { type AttachedStream, type AttachHandlers, attachStream } from "./attach.ts";
+import type { AttachedStream, AttachHandlers } from "./attach.ts";
 import { errorFromBody } from "./errors.ts";
 import { type Query, type RouteName, routeAddress } from "./routes.ts";
 import type { ProgressLine } from "./thaw.ts";
@@ -32,9 +32,18 @@ export class ApiClient {
 
   /** Makes a call and returns its JSON answer. @throws ThawError as the daemon says, DAEMON_UNREACHABLE. */
   async json<Answer>(route: RouteName, options: CallOptions = {}): Promise<Answer> {
-    const response = await this.send(route, options);
-    // The routes' documented types; see above for why they are trusted.
-    return (response.status === 204 || response.status === 304 ? undefined : await response.json()) as Answer;
+    return this.answer(await this.send(route, options));
+  }
+
+  /** The JSON of a response that `send` returned. @throws ThawError DAEMON_UNREACHABLE when it breaks off. */
+  async answer<Answer>(response: Response): Promise<Answer> {
+    if (response.status === 204 || response.status === 304) return undefined as Answer; // such routes have none
+    try {
+      // The routes' documented types; see above for why they are trusted.
+      return (await response.json()) as Answer;
+    } catch (error) {
+      throw unreachable(error);
+    }
   }
 
   /** Makes a call and returns the response with its body still to be read. @throws as `json`. */
@@ -61,6 +70,8 @@ export class ApiClient {
 
   /** Attaches to a container's streams. @throws as `json`. */
   async attach(id: string, query: Query, handlers: AttachHandlers): Promise<AttachedStream> {
+    // Loading sockets takes longer than listing containers does.
+    const { attachStream } = await import("./attach.ts");
     return attachStream(this.#socket, routeAddress("containerAttach", { id }, { stream: 1, ...query }).path, handlers);
   }
 
@@ -97,6 +108,7 @@ function isAbsent(error: unknown): boolean {
   return code === "ECONNREFUSED" || code === "ENOENT" || code === "FailedToOpenSocket";
 }
 
+/** What went wrong with the connection, for people. */
 function unreachable(error: unknown): unknown {
   if (error instanceof ThawError || (error instanceof Error && error.name === "AbortError")) return error;
   if (errnoOf(error) === "EACCES" || errnoOf(error) === "EPERM") {
@@ -105,9 +117,9 @@ function unreachable(error: unknown): unknown {
       cause: error,
     });
   }
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ThawError("DAEMON_UNREACHABLE", `the daemon does not answer: ${reason}`, {
-    hint: "Run the command again (the daemon is started when none runs); see daemon.log in the run directory.",
+  const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
+  return new ThawError("DAEMON_UNREACHABLE", `the daemon does not answer (${reason})`, {
+    hint: "Containers go on without it, and the next command starts it again; see daemon.log in the run directory.",
     cause: error,
   });
 }
@@ -115,9 +127,13 @@ function unreachable(error: unknown): unknown {
 async function* lines(body: ReadableStream<Uint8Array> | null): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let pending = "";
-  for await (const chunk of body ?? []) {
-    const parts = (pending + decoder.decode(chunk, { stream: true })).split("\n");
-    pending = parts.pop() ?? "";
-    yield* parts;
+  try {
+    for await (const chunk of body ?? []) {
+      const parts = (pending + decoder.decode(chunk, { stream: true })).split("\n");
+      pending = parts.pop() ?? "";
+      yield* parts;
+    }
+  } catch (error) {
+    throw unreachable(error);
   }
 }

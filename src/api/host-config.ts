@@ -43,6 +43,9 @@ const portBindingsSchema = z
     return flat;
   });
 
+/** "default" and nothing mean none. */
+const NETWORKS: readonly string[] = ["none", "host", "default", ""];
+
 /** Nothing, or null; not even an empty list. */
 function absent() {
   return z
@@ -95,8 +98,10 @@ export const hostConfigSchema = z
     Binds: z.array(bindSchema).nullish(),
     PortBindings: portBindingsSchema.nullish(),
     NetworkMode: z
-      .enum(["none", "host", "default", ""], {
-        error: "expected none, host or default; thaw has no other networks yet",
+      .string()
+      .refine((mode) => NETWORKS.includes(mode), {
+        error: "thaw has no other networks yet: expected none, host or default",
+        params: { unsupported: true },
       })
       .nullish(),
     AutoRemove: z.boolean().nullish(),

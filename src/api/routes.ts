@@ -48,9 +48,10 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 /** The method and address of a route with its parameters filled in and escaped. */
 export function routeAddress(name: RouteName, params: Record<string, string> = {}, query: Query = {}) {
   const [method = "", pattern = ""] = ROUTES[name].split(" ");
-  const path = pattern.replace(/\{(\w+)\+?\}/g, (_, param: string) =>
-    encodeURIComponent(params[param] ?? "").replaceAll("%2F", "/"),
-  );
+  const path = pattern.replace(/\{(\w+)(\+?)\}/g, (_, param: string, many: string) => {
+    const escaped = encodeURIComponent(params[param] ?? "");
+    return many ? escaped.replaceAll("%2F", "/") : escaped;
+  });
   const pairs = Object.entries(query).flatMap(([key, value]) =>
     value === undefined ? [] : [`${encodeURIComponent(key)}=${encodeURIComponent(String(value))}`],
   );

@@ -30,7 +30,8 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
  * knows more than "another type"; when all only know that, it names all types.
  */
 export function clearestIssue(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined {
-  const [issue] = issues;
+  // A mistyped key is also a missing one; the typo is what there is to see.
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
   if (issue?.code !== "invalid_union") return issue;
   const inner = issue.errors.flatMap((alternative) => clearestIssue(alternative) ?? []);
   const best = inner.findLast((one) => one.path.length > 0 || one.code !== "invalid_type");
@@ -57,6 +58,8 @@ export function describeIssue(issue: z.core.$ZodIssue, got: unknown): string {
       return `expected at least ${issue.minimum}, got ${show(got)}`;
     case "too_big":
       return `expected at most ${issue.maximum}, got ${show(got)}`;
+    case "invalid_key":
+      return `bad name: ${lowerFirst(issue.issues[0]?.message ?? "malformed")}`;
     case "custom":
       return `${issue.message}, got ${show(got)}`;
     default:

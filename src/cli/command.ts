@@ -4,11 +4,11 @@
  */
 import { Command, type CommanderError } from "commander";
 import { ThawError } from "../common/errors.ts";
-import type { Context } from "./context.ts";
+import type { CommandContext } from "./context.ts";
 import { print } from "./print.ts";
 
 export interface CommandModule {
-  readonly command: (context: Context) => Command;
+  readonly command: (context: CommandContext) => Command;
 }
 
 /** One example for the help: what is typed, and what it does. */

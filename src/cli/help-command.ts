@@ -1,11 +1,11 @@
 /** thaw help. Not in the registry: it knows the registry. */
 import { makeCommand, underProgram } from "./command.ts";
-import { makeContext } from "./context.ts";
+import type { CommandContext } from "./context.ts";
 import { overview } from "./help.ts";
 import { print } from "./print.ts";
 import { findCommand, unknownCommand } from "./registry.ts";
 
-export const command = () =>
+export const command = (context: CommandContext) =>
   makeCommand("help", "Show help about thaw or one of its commands.", [
     ["thaw help", "all commands"],
     ["thaw help checkpoint create", "one of them"],
@@ -16,7 +16,7 @@ export const command = () =>
       if (name === undefined) return print(overview());
       const entry = findCommand(name);
       if (entry === undefined) throw unknownCommand(name);
-      const command = (await entry.load()).command(makeContext());
+      const command = (await entry.load()).command(context);
       const inner = rest.reduce((at, part) => at.commands.find((child) => child.name() === part) ?? at, command);
       underProgram(command);
       inner.outputHelp();

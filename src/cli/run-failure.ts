@@ -39,7 +39,7 @@ export async function startAwaited(
 ): Promise<() => Promise<WaitResponse>> {
   const options = { params: { id }, query: { condition: "next-exit" }, signal };
   const response = await client.send("containerWait", options);
-  const ended = response.json() as Promise<WaitResponse>; // as the route's answer is documented
+  const ended = client.answer<WaitResponse>(response);
   ended.catch(() => undefined);
   try {
     await client.send("containerStart", { params: { id } });

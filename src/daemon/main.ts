@@ -15,6 +15,8 @@ import { handlers } from "./routes/index.ts";
 import { ApiServer } from "./server.ts";
 import { World } from "./world.ts";
 
+export { setup } from "./setup.ts";
+
 export interface DaemonOptions {
   /** Say on stdout, in one JSON line, that it serves or why it cannot; nothing is written there afterwards. */
   readonly announce: boolean;

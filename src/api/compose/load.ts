@@ -205,6 +205,6 @@ function withoutExtensions(value: unknown, known: readonly string[]): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   // One that is nearly ours is a typo, not somebody else's.
   const foreign = (key: string) =>
-    key.startsWith("x-") && !known.includes(key) && nearestWord(key, ["x-thaw"]) === undefined;
+    key.startsWith("x-") && !known.includes(key) && nearestWord(key.slice(2), ["thaw"]) === undefined;
   return Object.fromEntries(Object.entries(value).filter(([key]) => !foreign(key)));
 }

@@ -1,8 +1,8 @@
 /** thaw bench: what it measures lives in src/bench. */
 import { makeCommand } from "../command.ts";
-import type { Context } from "../context.ts";
+import type { CommandContext } from "../context.ts";
 
-export const command = (_context: Context) =>
+export const command = ({ programs }: CommandContext) =>
   makeCommand("bench", "Measure thaw on this machine.", [
     ["thaw bench", "list the benchmarks"],
     ["thaw bench create --seconds 10", "lean containers a second, with latencies"],
@@ -11,6 +11,6 @@ export const command = (_context: Context) =>
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (argv: string[]) => {
-      const { main } = await import("../../bench/main.ts");
+      const { main } = await programs.bench();
       await main(argv);
     });

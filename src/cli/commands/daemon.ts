@@ -3,10 +3,10 @@ import { Option } from "commander";
 import type { ApiClient } from "../../api/client.ts";
 import type { DaemonStatus } from "../../api/thaw.ts";
 import { makeCommand } from "../command.ts";
-import { type Context, passiveClient } from "../context.ts";
+import { type CommandContext, passiveClient } from "../context.ts";
 import { print, printJson } from "../print.ts";
 
-export const command = ({ paths }: Context) =>
+export const command = ({ paths, programs }: CommandContext) =>
   makeCommand(
     "daemon",
     "Run the daemon in the foreground until SIGTERM; its containers and sleeping services go on without it. Other commands start it in the background when none runs.",
@@ -18,7 +18,7 @@ export const command = ({ paths }: Context) =>
   )
     .addOption(new Option("--announce", "say on stdout when it serves").hideHelp())
     .action(async ({ announce = false }: { announce?: boolean }) => {
-      const { runDaemon } = await import("../../daemon/main.ts");
+      const { runDaemon } = await programs.daemon();
       await runDaemon(paths, { announce });
     })
     .addCommand(status())
