@@ -9,7 +9,9 @@ import { renderC } from "./render-c.ts";
 import { renderTypeScript } from "./render-ts.ts";
 
 const fieldType = z.enum(["u8", "u16", "u32", "u64", "i32", "str", "bytes", "strs", "plan", "phases"]);
-const record = z.object({ code: z.number().int().min(1).max(0xffff), fields: z.record(z.string(), fieldType) }).strict();
+const record = z
+  .object({ code: z.number().int().min(1).max(0xffff), fields: z.record(z.string(), fieldType) })
+  .strict();
 const records = z.record(z.string(), record);
 const definitionSchema = z
   .object({

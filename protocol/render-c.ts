@@ -17,11 +17,19 @@ const reader = (type: FieldType): string => (type === "plan" ? "bytes" : type);
 
 function renderEnum(name: string, values: Record<string, number>): string {
   const upper = name.toUpperCase();
-  return [`enum ${name} {`, ...Object.entries(values).map(([k, v]) => `\t${upper}_${k.toUpperCase()} = ${v},`), "};"].join("\n");
+  return [
+    `enum ${name} {`,
+    ...Object.entries(values).map(([k, v]) => `\t${upper}_${k.toUpperCase()} = ${v},`),
+    "};",
+  ].join("\n");
 }
 
 function renderCodes(prefix: string, all: Records): string {
-  return ["enum {", ...Object.entries(all).map(([k, { code }]) => `\t${prefix}_${k.toUpperCase()} = ${code},`), "};"].join("\n");
+  return [
+    "enum {",
+    ...Object.entries(all).map(([k, { code }]) => `\t${prefix}_${k.toUpperCase()} = ${code},`),
+    "};",
+  ].join("\n");
 }
 
 function renderStruct(prefix: string, name: string, fields: Record<string, FieldType>): string {
@@ -84,7 +92,12 @@ export function renderC(d: Definition): string {
     "/* Generated from protocol/launcher.yaml by protocol/generate.ts. Do not edit. */",
     "#pragma once",
     '#include "../wire.h"',
-    ["enum {", `\tPROTOCOL_VERSION = ${d.version},`, ...Object.entries(d.limits).map(([k, v]) => `\tLIMIT_${k} = ${v},`), "};"].join("\n"),
+    [
+      "enum {",
+      `\tPROTOCOL_VERSION = ${d.version},`,
+      ...Object.entries(d.limits).map(([k, v]) => `\tLIMIT_${k} = ${v},`),
+      "};",
+    ].join("\n"),
     ...Object.entries(d.enums).map(([name, values]) => renderEnum(name, values)),
     renderCodes("MSG", messages),
     renderCodes("OP", ops),

@@ -50,12 +50,16 @@ function renderEncode(fn: string, type: string, all: Records): string {
     ),
     "      return;",
   ]);
-  return [`function ${fn}(w: Writer, value: ${type}): void {`, "  switch (value.kind) {", ...cases, "  }", "}"].join("\n");
+  return [`function ${fn}(w: Writer, value: ${type}): void {`, "  switch (value.kind) {", ...cases, "  }", "}"].join(
+    "\n",
+  );
 }
 
 function renderDecode(fn: string, type: string, all: Records): string {
   const cases = Object.entries(all).flatMap(([name, { code, fields }]) => {
-    const read = Object.entries(fields).map(([f, t]) => `${camel(f)}: ${t === "plan" ? "decodePlan(r.bytes())" : `r.${t}()`}`);
+    const read = Object.entries(fields).map(
+      ([f, t]) => `${camel(f)}: ${t === "plan" ? "decodePlan(r.bytes())" : `r.${t}()`}`,
+    );
     return [`    case ${code}:`, `      return { ${[`kind: "${name}"`, ...read].join(", ")} };`];
   });
   return [
@@ -70,7 +74,11 @@ function renderDecode(fn: string, type: string, all: Records): string {
 }
 
 function renderCodes(name: string, all: Records): string {
-  return [`const ${name} = {`, ...Object.entries(all).map(([key, { code }]) => `  ${key}: ${code},`), "} as const;"].join("\n");
+  return [
+    `const ${name} = {`,
+    ...Object.entries(all).map(([key, { code }]) => `  ${key}: ${code},`),
+    "} as const;",
+  ].join("\n");
 }
 
 export function renderTypeScript(d: Definition): string {
@@ -95,7 +103,9 @@ export function renderTypeScript(d: Definition): string {
     "export type Op = HostOp | ChildOp;",
     renderCodes("MESSAGE_CODES", messages),
     renderCodes("OP_CODES", ops),
-    `export const opNames: Record<number, string> = {\n${Object.entries(ops).map(([k, { code }]) => `  ${code}: "${k}",`).join("\n")}\n};`,
+    `export const opNames: Record<number, string> = {\n${Object.entries(ops)
+      .map(([k, { code }]) => `  ${code}: "${k}",`)
+      .join("\n")}\n};`,
     renderEncode("encodeMessageFields", "Message", messages),
     renderDecode("decodeMessageFields", "Message", messages),
     renderEncode("encodeOpFields", "Op", ops),

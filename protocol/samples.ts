@@ -46,7 +46,16 @@ export const SAMPLES: Readonly<Record<string, Message>> = {
     refusal: new TextEncoder().encode("HTTP/1.1 503\r\n\r\n"),
   },
   error: { kind: "error", errno: 98, message: "Address already in use" },
-  started: { kind: "started", id: "c", pid: 1, atNs: 1n, phases: [{ phase: 0, ns: 0n }, { phase: 255, ns: 2n ** 64n - 1n }] },
+  started: {
+    kind: "started",
+    id: "c",
+    pid: 1,
+    atNs: 1n,
+    phases: [
+      { phase: 0, ns: 0n },
+      { phase: 255, ns: 2n ** 64n - 1n },
+    ],
+  },
   failed: { kind: "failed", id: "c", op: 3, code: 94, errno: 2, exitStatus: -1, detail: "sh" },
   exited: { kind: "exited", id: "c", waitStatus: 9, oomKills: 1, atNs: 2n ** 63n },
 };

@@ -29,7 +29,8 @@ export async function askFor(host: string, port: number, path: string): Promise<
       },
       close: () => {
         if (/^HTTP\/1\.[01] 2\d\d /.test(text)) resolve({ firstByteMs, text });
-        else reject(failure(text === "" ? "the connection was closed without an answer" : (text.split("\r\n")[0] ?? "")));
+        else
+          reject(failure(text === "" ? "the connection was closed without an answer" : (text.split("\r\n")[0] ?? "")));
       },
       error: (_, error) => reject(failure(error.message)),
     },

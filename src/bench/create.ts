@@ -40,7 +40,10 @@ export function createCommand(): Command {
     .option("--no-peers", "leave out whole commands: thaw, bwrap, runc, crun")
     .option("--json", "print one JSON object")
     .option("--json-file <file>", "leave the JSON object in a file")
-    .addHelpText("after", "\nExamples:\n  thaw bench create --seconds 10\n  thaw bench create --seconds 5 --paced 20ms --json")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  thaw bench create --seconds 10\n  thaw bench create --seconds 5 --paced 20ms --json",
+    )
     .action(runCreate);
 }
 
@@ -60,7 +63,10 @@ async function runCreate(options: CreateOptions): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "thaw-bench-"));
   try {
     const root = options.root ?? (await makeRoot(join(directory, "root")));
-    const rows = [...(await criticalPath(options, root, directory)), ...(await wholeCommands(options, root, directory))];
+    const rows = [
+      ...(await criticalPath(options, root, directory)),
+      ...(await wholeCommands(options, root, directory)),
+    ];
     await publish(await makeReport("create", rows), options);
   } finally {
     await rm(directory, { recursive: true, force: true });

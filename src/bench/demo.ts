@@ -42,7 +42,10 @@ export function demoCommand(): Command {
     .option("--wakes <n>", "wake-ups to time", whole, 25)
     .option("--json", "print one JSON object")
     .option("--json-file <file>", "leave the JSON object in a file")
-    .addHelpText("after", "\nExamples:\n  thaw bench demo examples/flask\n  thaw bench demo --wakes 100 --json examples/flask")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  thaw bench demo examples/flask\n  thaw bench demo --wakes 100 --json examples/flask",
+    )
     .action(runDemo);
 }
 
@@ -86,7 +89,12 @@ async function perform(context: Context, file: string, options: DemoOptions): Pr
   const { wakes, phases, service, disk } = await wakeUps(context, resolved, path, options.wakes);
   const rows: Row[] = [
     summarize("cold-start", cold, "one after another", "start of the container to the first good answer"),
-    summarize("wake-up", wakes, `asleep again between two (idle ${DEMO_IDLE_MS} ms)`, "connect to first byte; tier: disk"),
+    summarize(
+      "wake-up",
+      wakes,
+      `asleep again between two (idle ${DEMO_IDLE_MS} ms)`,
+      "connect to first byte; tier: disk",
+    ),
   ];
   const [coldRow, wakeRow] = rows;
   return makeReport("demo", rows, {
@@ -102,13 +110,16 @@ async function coldStarts({ client }: Context, { service }: Resolved, path: stri
   say(`==> ${count} cold starts`);
   const samples: number[] = [];
   const [port] = service.ports;
-  if (port === undefined) throw new ThawError("INVALID", "the service publishes no port", { hint: "Give it `ports:`." });
+  if (port === undefined)
+    throw new ThawError("INVALID", "the service publishes no port", { hint: "Give it `ports:`." });
   for (let i = 0; i < count; i++) {
     const body = {
       Image: service.image,
       ...(service.command === undefined ? {} : { Cmd: service.command }),
       HostConfig: {
-        PortBindings: { [`${port.containerPort}/tcp`]: [{ HostIp: port.hostAddress, HostPort: String(port.hostPort) }] },
+        PortBindings: {
+          [`${port.containerPort}/tcp`]: [{ HostIp: port.hostAddress, HostPort: String(port.hostPort) }],
+        },
       },
     };
     const { Id: id } = await client.json<{ Id: string }>("containerCreate", { body });
@@ -149,7 +160,15 @@ async function wakeUps({ client }: Context, { service: input }: Resolved, path: 
 /** Median ms since the connection arrived at which each phase was over. */
 function medians(phases: ReadonlyMap<string, readonly number[]>): Record<string, number> {
   const entries = [...phases].map(([name, samples]): [string, number] => {
-    return [name, Math.round(percentile(samples.toSorted((a, b) => a - b), 0.5) * 1000) / 1000];
+    return [
+      name,
+      Math.round(
+        percentile(
+          samples.toSorted((a, b) => a - b),
+          0.5,
+        ) * 1000,
+      ) / 1000,
+    ];
   });
   return Object.fromEntries(entries.toSorted((a, b) => a[1] - b[1]));
 }
@@ -168,5 +187,7 @@ function printEnd({ extra = {} }: Report): void {
   console.log(table.toString());
   console.log(`cold start / wake-up, p50: ${extra.ratio}x (engine: ${extra.engine})`);
   const disk = (Number(extra.checkpoint_disk_bytes) / 2 ** 20).toFixed(1);
-  console.log(`memory held by the sleeping service: ${extra.memory_asleep_bytes} bytes; its checkpoint on disk: ${disk} MB`);
+  console.log(
+    `memory held by the sleeping service: ${extra.memory_asleep_bytes} bytes; its checkpoint on disk: ${disk} MB`,
+  );
 }

@@ -52,7 +52,9 @@ function checked(one: Peer): Peer {
 
 function peer(name: string, program: string, argv: (path: string) => string[]): Peer {
   const path = Bun.which(program);
-  return path === null ? { name, argv: undefined, absent: `${program} is not installed` } : checked({ name, argv: argv(path) });
+  return path === null
+    ? { name, argv: undefined, absent: `${program} is not installed` }
+    : checked({ name, argv: argv(path) });
 }
 
 /** An OCI runtime: it wants a bundle, made by its own `spec`, without a terminal. */

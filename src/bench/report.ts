@@ -37,7 +37,11 @@ export async function describeMachine(): Promise<Machine> {
 }
 
 /** Puts a benchmark's result together. */
-export async function makeReport(bench: string, rows: readonly Row[], extra?: Record<string, unknown>): Promise<Report> {
+export async function makeReport(
+  bench: string,
+  rows: readonly Row[],
+  extra?: Record<string, unknown>,
+): Promise<Report> {
   const report = { bench, version: VERSION, machine: await describeMachine(), rows };
   return extra === undefined ? report : { ...report, extra };
 }
@@ -48,7 +52,9 @@ const ms = (value: number) => (value < 10 ? value.toFixed(3) : value.toFixed(1))
 export const PLAIN = {
   chars: Object.fromEntries(
     ["top", "bottom", "mid", "left", "right", "middle"].flatMap((side) =>
-      side === "middle" ? [[side, "  "]] : [side, `${side}-mid`, `${side}-left`, `${side}-right`].map((name) => [name, ""]),
+      side === "middle"
+        ? [[side, "  "]]
+        : [side, `${side}-mid`, `${side}-left`, `${side}-right`].map((name) => [name, ""]),
     ),
   ),
   style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },

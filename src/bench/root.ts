@@ -5,7 +5,8 @@ import { exec } from "../common/exec.ts";
 
 /** Makes such a root at `directory` and returns it. */
 export async function makeRoot(directory: string): Promise<string> {
-  for (const name of ["proc", "dev", "sys", "tmp", "etc", "bin"]) await mkdir(join(directory, name), { recursive: true });
+  for (const name of ["proc", "dev", "sys", "tmp", "etc", "bin"])
+    await mkdir(join(directory, name), { recursive: true });
   const { stdout } = await exec(["ldd", "/bin/true"]);
   const libraries = [...stdout.matchAll(/(\/\S+)/g)].map(([path]) => path);
   for (const path of ["/bin/true", ...libraries]) {

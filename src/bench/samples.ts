@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { ThawError } from "../common/errors.ts";
-import { findLauncher } from "../launcher/index.ts";
 import { encodePlan, type Op } from "../launcher/generated/protocol.ts";
+import { findLauncher } from "../launcher/index.ts";
 
 export interface LoopOptions {
   readonly plan: readonly Op[];
@@ -33,9 +33,13 @@ export async function loopPlan(options: LoopOptions): Promise<number[]> {
   });
   const samples = await collect(child.stdout, options.onSecond);
   if ((await child.exited) === 0) return samples;
-  throw new ThawError("LAUNCHER_FAILED", (await new Response(child.stderr).text()).trim() || "the launcher's loop failed", {
-    hint: "Run as root, on a machine with the namespaces and cgroups that containers need.",
-  });
+  throw new ThawError(
+    "LAUNCHER_FAILED",
+    (await new Response(child.stderr).text()).trim() || "the launcher's loop failed",
+    {
+      hint: "Run as root, on a machine with the namespaces and cgroups that containers need.",
+    },
+  );
 }
 
 function loopArgv(options: LoopOptions): string[] {

@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { z } from "zod";
-import packageJson from "../../package.json" with { type: "json" };
 import { ThawError } from "../common/errors.ts";
+import { VERSION } from "../common/version.ts";
 
 /** What a restore needs to find again. */
 export const MachineFacts = z.strictObject({
@@ -56,7 +56,7 @@ export async function machineFacts(criuVersion: string): Promise<MachineFacts> {
     ...cpuFacts(await readFile("/proc/cpuinfo", "utf8")),
     vdso: await vdsoDigest(),
     criu: criuVersion,
-    thaw: packageJson.version,
+    thaw: VERSION,
   };
 }
 

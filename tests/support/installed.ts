@@ -102,7 +102,9 @@ export class Installed {
     const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
     const parents = cgroups.layout.hierarchies.map(({ mount }) => join(mount, cgroups.parent));
     return [
-      ...this.pids().map((pid) => `process ${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`),
+      ...this.pids().map(
+        (pid) => `process ${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`,
+      ),
       ...parents.filter((path) => existsSync(path)).map((path) => `cgroup ${path}`),
       ...mounts.filter((line) => line.includes(this.directory)).map((line) => `mount ${line}`),
       ...directories,

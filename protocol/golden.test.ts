@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { SAMPLES, sampleTag } from "../../protocol/samples.ts";
-import { decodeFrame, decodePlan, encodeFrame, encodePlan, type Op } from "./generated/protocol.ts";
-import { WireError, Writer } from "./wire.ts";
+import { decodeFrame, decodePlan, encodeFrame, encodePlan, type Op } from "../src/launcher/generated/protocol.ts";
+import { WireError, Writer } from "../src/launcher/wire.ts";
+import { SAMPLES, sampleTag } from "./samples.ts";
 
-const golden = (name: string) => Bun.file(new URL(`../../protocol/golden/${name}.bin`, import.meta.url)).bytes();
+const golden = (name: string) => Bun.file(new URL(`./golden/${name}.bin`, import.meta.url)).bytes();
 
 describe("golden frames", () => {
   for (const [name, message] of Object.entries(SAMPLES)) {
