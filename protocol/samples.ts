@@ -37,6 +37,7 @@ export const SAMPLES: Readonly<Record<string, Message>> = {
     target: "t",
     port: 1,
     idleMs: 4294967295,
+    wakeMs: 1,
     readyMs: 0,
     stdio: 0,
     log: "",

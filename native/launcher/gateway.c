@@ -34,6 +34,7 @@ struct listener {
 	char target[ID_ROOM];
 	uint16_t port;
 	uint32_t idle_ms;
+	uint32_t wake_ms;
 	uint32_t ready_ms;
 	uint8_t stdio;
 	char log[PATH_MAX];
@@ -173,6 +174,18 @@ static void wake_failed(struct listener *l)
 	set_state(l, LISTENER_STATE_ASLEEP);
 }
 
+/* An engine that hangs (CRIU does on a short pages file) must not keep the fallback from its turn. */
+static void plan_too_slow(struct timer *t)
+{
+	struct listener *l = container_of(t, struct listener, retry);
+	struct container *c = container_find(l->target);
+	char text[128];
+	if (l->state != LISTENER_STATE_WAKING || !c || c->route != l || c->state != CONTAINER_STATE_STARTING)
+		return;
+	snprintf(text, sizeof(text), "it was not started after %u ms", l->fell_back ? l->ready_ms : l->wake_ms);
+	container_fail(c, 0, 0, ETIMEDOUT, 0, text);
+}
+
 static int start_target(struct listener *l, const struct blob *plan)
 {
 	int error;
@@ -194,6 +207,7 @@ static int start_target(struct listener *l, const struct blob *plan)
 		return error;
 	}
 	attach_pending(c);
+	timer_start(&l->retry, l->fell_back ? l->ready_ms : l->wake_ms, plan_too_slow);
 	container_advance(c);
 	return 0;
 }
@@ -562,6 +576,7 @@ int gateway_route(const struct msg_route *m)
 	l->port = m->port;
 	l->idle_ms = m->idle_ms;
 	l->ready_ms = m->ready_ms ? m->ready_ms : READY_DEFAULT_MS;
+	l->wake_ms = m->wake_ms ? m->wake_ms : l->ready_ms;
 	l->stdio = m->stdio;
 	if (blob_copy(&l->wake, m->wake) < 0 || blob_copy(&l->fallback, m->fallback) < 0 || blob_copy(&l->cleanup, m->cleanup) < 0 ||
 	    blob_copy(&l->refusal, (struct wire_bytes){ m->refusal.p, m->refusal.len }) < 0) {

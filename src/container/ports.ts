@@ -44,6 +44,7 @@ export class PublishedPorts {
         target: container.id,
         port: containerPort,
         idleMs: 0,
+        wakeMs: 0,
         readyMs: READY_MS,
         stdio: 0,
         log: "",

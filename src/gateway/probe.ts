@@ -45,6 +45,7 @@ export async function openProbe(client: LauncherClient, runDir: string, target: 
       target: target.container,
       port: target.port,
       idleMs: 0,
+      wakeMs: 0,
       readyMs: target.readyMs,
       stdio: Stdio.none,
       log: "",

@@ -182,6 +182,7 @@ test("large requests cross a socket that takes them in pieces", async () => {
     target: "t",
     port: 1,
     idleMs: 0,
+    wakeMs: 0,
     readyMs: 0,
     stdio: 0,
     log: "",

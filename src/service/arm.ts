@@ -43,9 +43,10 @@ export async function compileRoute(deps: ArmDeps, request: ArmRequest): Promise<
   const cleanup = sandboxCleanup(place, deps.cgroups, "drop");
   const common = { target: instance, log: place.log, idleMs: spec.idleMs, readyMs: spec.readyTimeoutMs, cleanup };
   if (request.checkpoint === "") {
-    return { route: { ...common, wake: coldStart, fallback: [] }, engine: "cold", reasons: [] };
+    return { route: { ...common, wakeMs: 0, wake: coldStart, fallback: [] }, engine: "cold", reasons: [] };
   }
   const ready = await deps.checkpoints.prepare(request.checkpoint);
   const { plan, engine } = deps.checkpoints.compile(ready, place, "drop");
-  return { route: { ...common, wake: plan, fallback: coldStart }, engine, reasons: ready.choice.reasons };
+  const wakeMs = deps.checkpoints.limitOf(request.checkpoint);
+  return { route: { ...common, wakeMs, wake: plan, fallback: coldStart }, engine, reasons: ready.choice.reasons };
 }

@@ -3,7 +3,7 @@
  * makes the checkpoints and keeps the books. Changes of one service happen one after the other; what the launcher
  * reports is taken in between, at any time.
  */
-import { criuErrors, endLater, engineOutput } from "../checkpoint/index.ts";
+import { criuErrors, engineOutput } from "../checkpoint/index.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 import { Listeners } from "../launcher/index.ts";
 import { changeService, removeService } from "./change.ts";
@@ -25,7 +25,6 @@ export class Services implements ServiceManager {
   readonly #locks = new Locks();
   readonly #changes = new Listeners<Service>();
   readonly #world: ServiceWorld;
-  readonly #watches = new Map<string, () => void>();
   readonly #background = new Set<Promise<void>>();
 
   constructor(deps: ServiceDeps) {
@@ -108,23 +107,7 @@ export class Services implements ServiceManager {
 
   #happen(live: Live, event: LifeEvent): void {
     const changed = apply(live, event);
-    if (live.life.state === "waking") this.#watch(live);
-    else this.#unwatch(live.row.id);
     if (changed) this.#changes.emit(this.#describe(live));
-  }
-
-  /** A restore that hangs is ended, so that the fallback gets its turn. */
-  #watch({ row }: Live): void {
-    const { id, checkpoint, instance, engine } = row;
-    if (engine === "cold" || this.#watches.has(id)) return;
-    const { client, checkpoints, containers } = this.#deps;
-    const isRestoring = () => !containers.list().some((running) => running.id === instance);
-    this.#watches.set(id, endLater(client, instance, checkpoints.limitOf(checkpoint), isRestoring));
-  }
-
-  #unwatch(id: string): void {
-    this.#watches.get(id)?.();
-    this.#watches.delete(id);
   }
 
   #save(live: Live, row: ServiceRow): void {

@@ -16,6 +16,8 @@ export interface WakeRoute {
   /** File that takes the container's output. */
   readonly log: string;
   readonly idleMs: number;
+  /** How long the wake plan may run before the fallback gets its turn, ms; 0: `readyMs`. */
+  readonly wakeMs: number;
   readonly readyMs: number;
   readonly wake: readonly Op[];
   /** Tried when `wake` failed; empty: there is no other way. */

@@ -167,7 +167,16 @@ export class Machine {
     const route = { stdio: 0, log: "", wake: [], fallback: [], cleanup: [], refusal: new Uint8Array(0) };
     await client.request({ kind: "listen", id, address: "", port: 0, path: unix, backlog: 8 });
     try {
-      await client.request({ kind: "route", id, target, port: SERVER_PORT, idleMs: 0, readyMs: 5000, ...route });
+      await client.request({
+        kind: "route",
+        id,
+        target,
+        port: SERVER_PORT,
+        idleMs: 0,
+        wakeMs: 0,
+        readyMs: 5000,
+        ...route,
+      });
       const response = await fetch(`http://localhost${path}`, { unix, headers: { connection: "close" } });
       return await response.text();
     } finally {

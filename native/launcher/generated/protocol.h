@@ -199,6 +199,7 @@ struct msg_route {
 	struct wire_str target;
 	uint16_t port;
 	uint32_t idle_ms;
+	uint32_t wake_ms;
 	uint32_t ready_ms;
 	uint8_t stdio;
 	struct wire_str log;
@@ -569,6 +570,7 @@ static inline bool msg_decode_route(struct wire_reader *r, struct msg_route *out
 	out->target = wire_get_str(r);
 	out->port = wire_get_u16(r);
 	out->idle_ms = wire_get_u32(r);
+	out->wake_ms = wire_get_u32(r);
 	out->ready_ms = wire_get_u32(r);
 	out->stdio = wire_get_u8(r);
 	out->log = wire_get_str(r);

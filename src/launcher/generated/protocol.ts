@@ -184,6 +184,7 @@ export interface RouteMessage {
   readonly target: string;
   readonly port: number;
   readonly idleMs: number;
+  readonly wakeMs: number;
   readonly readyMs: number;
   readonly stdio: number;
   readonly log: string;
@@ -767,6 +768,7 @@ function encodeMessageFields(w: Writer, value: Message): void {
       w.str(value.target);
       w.u16(value.port);
       w.u32(value.idleMs);
+      w.u32(value.wakeMs);
       w.u32(value.readyMs);
       w.u8(value.stdio);
       w.str(value.log);
@@ -865,7 +867,7 @@ function decodeMessageFields(code: number, r: Reader): Message {
     case 10:
       return { kind: "unlisten", id: r.str() };
     case 11:
-      return { kind: "route", id: r.str(), target: r.str(), port: r.u16(), idleMs: r.u32(), readyMs: r.u32(), stdio: r.u8(), log: r.str(), wake: decodePlan(r.bytes()), fallback: decodePlan(r.bytes()), cleanup: decodePlan(r.bytes()), refusal: r.bytes() };
+      return { kind: "route", id: r.str(), target: r.str(), port: r.u16(), idleMs: r.u32(), wakeMs: r.u32(), readyMs: r.u32(), stdio: r.u8(), log: r.str(), wake: decodePlan(r.bytes()), fallback: decodePlan(r.bytes()), cleanup: decodePlan(r.bytes()), refusal: r.bytes() };
     case 12:
       return { kind: "unroute", id: r.str() };
     case 13:
