@@ -11,6 +11,7 @@ const BROKEN_PIPE = 141;
 export class Output {
   readonly #writers = { stdout: Bun.stdout.writer(), stderr: Bun.stderr.writer() };
 
+  readonly #pending: [OutputStream, Uint8Array][] = [];
   readonly #onBroken: () => Promise<void>;
 
   /** @param onBroken  done before the command ends because nobody reads its output. */
@@ -18,15 +19,19 @@ export class Output {
     this.#onBroken = onBroken;
   }
 
+  /** Takes bytes; `flush` writes them. */
   write(stream: OutputStream, bytes: Uint8Array): void {
-    this.#writers[stream].write(bytes);
+    this.#pending.push([stream, bytes]);
   }
 
-  /** Resolves when everything is written; that is where a slow reader is waited for. */
+  /** Resolves when everything taken is written; that is where a slow reader is waited for. */
   async flush(): Promise<void> {
     try {
-      await this.#writers.stdout.flush();
-      await this.#writers.stderr.flush();
+      for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+        const [stream, bytes] = next;
+        await this.#writers[stream].write(bytes);
+        await this.#writers[stream].flush();
+      }
     } catch (error) {
       if (errnoOf(error) !== "EPIPE") throw error;
       await this.#onBroken();

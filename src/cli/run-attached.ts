@@ -56,9 +56,13 @@ export async function runAttached(client: ApiClient, target: RunTarget): Promise
   const pump = outputPump(output, tty);
   const stream = await client.attach(id, { stdin: input, stdout: 1, stderr: 1 }, { onOutput: pump.push });
   pump.control(stream);
-  const exited = await startAwaited(client, id);
-  const restore = tty ? followTerminal(client, id, input) : forwardSignals(client, id);
+  const started = Promise.withResolvers<void>();
+  // From now on: a signal that comes during the start must not end this program and leave the container behind.
+  const restores = [forwardSignals(client, id, started.promise)];
+  if (tty) restores.push(followTerminal(client, id, input, started.promise));
   try {
+    const exited = await startAwaited(client, id);
+    started.resolve();
     if (input) void copyInput(stream).catch(() => undefined);
     // The daemon may be restarted while the container goes on; then there is nothing more to read here.
     await stream.done;
@@ -66,7 +70,7 @@ export async function runAttached(client: ApiClient, target: RunTarget): Promise
     await pump.drained();
     return StatusCode;
   } finally {
-    restore();
+    for (const restore of restores) restore();
     stream.close();
   }
 }
@@ -92,7 +96,7 @@ function outputPump(output: Output, tty: boolean) {
       stream = attached;
     },
     drained: async () => {
-      await flushing;
+      while (flushing !== undefined) await flushing;
       await output.flush();
     },
   };
@@ -103,10 +107,10 @@ async function copyInput(stream: AttachedStream): Promise<void> {
   stream.end();
 }
 
-function forwardSignals(client: ApiClient, id: string): () => void {
+function forwardSignals(client: ApiClient, id: string, started: Promise<void>): () => void {
   const listeners = FORWARDED.map((signal) => {
-    const listener = () =>
-      void client.send("containerKill", { params: { id }, query: { signal } }).catch(() => undefined);
+    const send = () => client.send("containerKill", { params: { id }, query: { signal } });
+    const listener = () => void started.then(send).catch(() => undefined);
     process.on(signal, listener);
     return [signal, listener] as const;
   });
@@ -116,13 +120,13 @@ function forwardSignals(client: ApiClient, id: string): () => void {
 }
 
 /** The terminal becomes the container's: raw, so that its keys are, and of its size, now and after each change. */
-function followTerminal(client: ApiClient, id: string, input: boolean): () => void {
+function followTerminal(client: ApiClient, id: string, input: boolean, started: Promise<void>): () => void {
   const resize = () => {
     const { columns, rows } = process.stdout;
     if (!columns || !rows) return;
     void client.send("containerResize", { params: { id }, query: { h: rows, w: columns } }).catch(() => undefined);
   };
-  resize();
+  void started.then(resize);
   process.on("SIGWINCH", resize);
   const terminal = input && isatty(0) ? process.stdin : undefined;
   if (terminal instanceof ReadStream) terminal.setRawMode(true);

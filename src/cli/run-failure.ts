@@ -44,10 +44,15 @@ export async function startAwaited(
   try {
     await client.send("containerStart", { params: { id } });
   } catch (error) {
-    const told = await Promise.race([ended.catch(() => undefined), Bun.sleep(TELLING_MS)]);
+    const told = await Promise.race([ended.catch(() => undefined), patience(TELLING_MS)]);
     throw await discard(client, id, error, told?.StatusCode);
   }
   return () => ended;
+}
+
+/** Resolves after that time, which keeps nobody from ending sooner. */
+function patience(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }
 
 /** Removes a container that never ran; returns what went wrong, with the exit code it is told with. */

@@ -74,7 +74,10 @@ export const command = (context: Context) =>
 
 async function run(context: Context, words: readonly string[], options: Options): Promise<void> {
   const { runAttached, wantsInput } = await import("../run-attached.ts");
-  const input = options.detach === true ? options.interactive === true : (options.interactive ?? wantsInput());
+  const input =
+    options.detach === true
+      ? options.interactive === true
+      : (options.interactive ?? (options.tty !== true && wantsInput()));
   const request = createRequest(words, options, input);
   const { client } = context;
   const query = options.name === undefined ? {} : { name: options.name };
