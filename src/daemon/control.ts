@@ -9,6 +9,8 @@ import type { Cgroups } from "../sandbox/index.ts";
 import type { ServiceManager } from "../service/types.ts";
 import type { Control } from "./parts.ts";
 
+const SIGKILL = 9;
+
 /** The daemon's own life. */
 export interface Life {
   readonly startedAt: Date;
@@ -48,13 +50,20 @@ export class DaemonControl implements Control {
   async stop(force: boolean): Promise<() => void> {
     const { containers, launcher, cgroups, life } = this.#parts;
     if (!force) this.#refuseInUse();
-    for (const { id, service } of containers.list()) {
-      // Those of services end with the launcher; their rows are not the user's to see.
-      if (service === undefined) await containers.stop(id, 0);
-    }
+    // Those of services end with the launcher.
+    const own = containers.list().filter(({ service }) => service === undefined);
+    await Promise.all(own.map(({ id }) => this.#kill(id)));
     await launcher.request({ kind: "shutdown", force: force ? 1 : 0 });
     await cgroups.removeParents();
     return life.end;
+  }
+
+  async #kill(id: string): Promise<void> {
+    const { containers } = this.#parts;
+    const ended = containers.wait(id);
+    // One that ends by itself at this moment is as good as killed.
+    await containers.signal(id, SIGKILL).catch(() => undefined);
+    await ended;
   }
 
   #refuseInUse(): void {
