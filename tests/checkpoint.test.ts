@@ -203,6 +203,20 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
     await again.checkpoints.remove("stopped-1");
   });
 
+  test("root in a container can neither write nor replace what CRIU believes of the kernel", async () => {
+    const { containers } = machine.daemon;
+    const attack = `print "seen " . (-s "/run/criu.kdat" ? "yes" : "no");
+      print " write " . (open(F, ">", "/run/criu.kdat") ? "yes" : "no");
+      print " unlink " . (unlink("/run/criu.kdat") ? "yes" : "no");
+      print " rename " . (rename("/run/criu.kdat", "/run/x") ? "yes" : "no");
+      print " move " . (rename("/run", "/away") ? "yes" : "no");`;
+    const { id } = await containers.create({ ...machine.container("attacker"), argv: ["/usr/bin/perl", "-e", attack] });
+    await containers.start(id);
+    await containers.wait(id);
+    expect(await logText(id)).toBe("seen yes write no unlink no rename no move no");
+    await containers.remove(id);
+  });
+
   test("nothing of all this is left in the temporary directory", async () => {
     const found = await exec(["find", machine.paths.tmp, machine.paths.checkpoints, "-mindepth", "1"]);
     expect(found.stdout).toBe("");
