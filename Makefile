@@ -43,7 +43,7 @@ setup: build
 dist/thaw: $(THAW_SOURCES) package.json package-lock.json | setup-build
 	@echo "==> compiling $@"
 	@mkdir -p $(@D)
-	@out=$$($(BUN) build --compile --minify --bytecode --format=esm --outfile $@.new src/cli/main.ts 2>&1) \
+	@out=$$($(BUN) build --compile --minify --bytecode --splitting --format=esm --outfile $@.new src/cli/main.ts 2>&1) \
 	  || { echo "$$out" >&2; exit 1; }
 	@mv $@.new $@
 

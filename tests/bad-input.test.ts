@@ -112,29 +112,29 @@ function listenSomewhere(): Promise<Server> {
 
 describe("a checkpoint of another kernel", () => {
   const reason = typeof criu === "string" ? ` (${criu})` : "";
-  test.skipIf(reason !== "")(
-    `is refused before anything is tried, and a service starts cold${reason}`,
-    async () => {
-      await installed.thaw("run", "-d", "--name", "web", "perl");
-      expect((await installed.thaw("checkpoint", "create", "web", "old")).exitCode).toBe(0);
-      await installed.thaw("rm", "web");
-      const port = await freePort();
-      expect((await installed.thaw("up", "-f", installed.composeFile("svc", port, "50ms"))).exitCode).toBe(0);
-      await stop();
-      fakeKernel("5.10.0-fake");
+  test.skipIf(reason !== "")(`is refused before anything is tried, and a service starts cold${reason}`, async () => {
+    await installed.thaw("run", "-d", "--name", "web", "perl");
+    expect((await installed.thaw("checkpoint", "create", "web", "old")).exitCode).toBe(0);
+    await installed.thaw("rm", "web");
+    const port = await freePort();
+    expect((await installed.thaw("up", "-f", installed.composeFile("svc", port, "50ms"))).exitCode).toBe(0);
+    await stop();
+    fakeKernel("5.10.0-fake");
 
-      expectRefusal(await installed.thaw("restore", "old"), /5\.10\.0-fake/);
-      // The service's own container may be there: it is being checkpointed anew.
-      const others = (await installed.thaw("ps", "-a")).stdout.split("\n").slice(1).filter((line) => !line.includes("svc"));
-      expect(others.filter(Boolean)).toEqual([]);
-      const answer = await fetch(`http://127.0.0.1:${port}/count`, { headers: { connection: "close" } });
-      expect(answer.status).toBe(200);
+    expectRefusal(await installed.thaw("restore", "old"), /5\.10\.0-fake/);
+    // The service's own container may be there: it is being checkpointed anew.
+    const others = (await installed.thaw("ps", "-a")).stdout
+      .split("\n")
+      .slice(1)
+      .filter((line) => !line.includes("svc"));
+    expect(others.filter(Boolean)).toEqual([]);
+    const answer = await fetch(`http://127.0.0.1:${port}/count`, { headers: { connection: "close" } });
+    expect(answer.status).toBe(200);
 
-      expect((await installed.thaw("down", "-f", installed.composeFile("svc", port, "50ms"))).exitCode).toBe(0);
-      expect((await installed.thaw("checkpoint", "rm", "old")).exitCode).toBe(0);
-      await expectNothingMade();
-    },
-  );
+    expect((await installed.thaw("down", "-f", installed.composeFile("svc", port, "50ms"))).exitCode).toBe(0);
+    expect((await installed.thaw("checkpoint", "rm", "old")).exitCode).toBe(0);
+    await expectNothingMade();
+  });
 });
 
 /** Rewrites the kernel that every checkpoint was made on, as if this machine had booted another one since. */
