@@ -322,6 +322,15 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+test("a port can be taken again at once, however often", async () => {
+  const hostPort = await freePort();
+  const address = { address: "127.0.0.1", port: hostPort, path: "", backlog: 8 };
+  for (let n = 0; n < 200; n++) {
+    await world.launcher.request({ kind: "listen", id: `again-${n}`, ...address });
+    await world.launcher.request({ kind: "unlisten", id: `again-${n}` });
+  }
+});
+
 test("what cannot be made is refused, and nothing is left of it", async () => {
   const refused = async (wanted: Parameters<typeof specOf>[2], argv: readonly string[] = ["ls"]) =>
     world.containers.create(specOf(world, argv, wanted)).catch((caught: unknown) => caught);

@@ -604,6 +604,8 @@ int gateway_unlisten(const char *id)
 	if (!l)
 		return 0;
 	list_del(&l->link);
+	/* the keeper's duplicate closes a moment later: nobody must be able to connect to it, or be kept from the port */
+	shutdown(l->socket.fd, SHUT_RDWR);
 	keeper_drop(l->key);
 	if (!strncmp(l->key, "unix:", 5))
 		unlink(l->key + 5);

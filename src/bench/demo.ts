@@ -16,6 +16,7 @@ import type { BuildResult } from "../api/images.ts";
 import type { ServiceAnswer } from "../api/thaw.ts";
 import type { Context } from "../cli/context.ts";
 import { makeContext } from "../cli/context.ts";
+import { stopDaemon } from "../cli/stop-daemon.ts";
 import { ThawError } from "../common/errors.ts";
 import { askFor } from "./ask.ts";
 import { makeReport, PLAIN, publish, type Report } from "./report.ts";
@@ -67,7 +68,7 @@ async function runDemo(directory: string, options: DemoOptions): Promise<void> {
     if (!options.json) printEnd(report);
   } finally {
     say("==> cleaning up");
-    await context.client.json("daemonStop", { body: { force: true } }).catch((error: unknown) => say(String(error)));
+    await stopDaemon(context.client, true).catch((error: unknown) => say(String(error)));
     await rm(home, { recursive: true, force: true });
   }
 }

@@ -1,10 +1,10 @@
 /** thaw daemon | daemon status | daemon stop */
 import { Option } from "commander";
-import type { ApiClient } from "../../api/client.ts";
 import type { DaemonStatus } from "../../api/thaw.ts";
 import { makeCommand } from "../command.ts";
 import { type CommandContext, passiveClient } from "../context.ts";
 import { print, printJson } from "../print.ts";
+import { stopDaemon } from "../stop-daemon.ts";
 
 export const command = ({ paths, programs }: CommandContext) =>
   makeCommand(
@@ -49,23 +49,7 @@ function stop() {
   )
     .option("-f, --force", "kill running containers and let go of the services' ports")
     .action(async ({ force = false }: { force?: boolean }) => {
-      const client = passiveClient();
-      await client.json("daemonStop", { body: { force } });
-      await untilGone(client);
+      await stopDaemon(passiveClient(), force);
       print("the daemon has stopped");
     });
-}
-
-const END_LIMIT_MS = 10_000;
-const RETRY_MS = 10;
-
-/** Its answer comes before its end; a command that follows must find it gone. */
-async function untilGone(client: ApiClient): Promise<void> {
-  for (const begun = performance.now(); performance.now() - begun < END_LIMIT_MS; await Bun.sleep(RETRY_MS)) {
-    const there = await client.send("ping").then(
-      () => true,
-      () => false,
-    );
-    if (!there) return;
-  }
 }
