@@ -1,5 +1,5 @@
 /**
- * Daemon and launcher are killed with SIGKILL at random moments, while containers start, checkpoints are made and
+ * Daemon, launcher and keeper are killed with SIGKILL at random moments, while containers start, checkpoints are made and
  * services wake. Whatever the moment: the service is still there, the very next request is answered, and when all is
  * stopped nothing is left.
  */
@@ -19,6 +19,10 @@ function random(below: number): number {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
   return Math.floor((state / 2 ** 32) * below);
 }
+
+const daemon = () => installed.daemonPids();
+const launcher = () => installed.launcherPids();
+const keeper = () => installed.keeperPids();
 
 async function ask(path: string): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: "close" } });
@@ -52,15 +56,15 @@ beforeAll(async () => {
 afterAll(() => installed.remove());
 
 test.skipIf(typeof criu === "string")(
-  `${KILLS} kills of daemon and launcher${typeof criu === "string" ? ` (${criu})` : ""}`,
+  `${KILLS} kills of daemon, launcher and keeper${typeof criu === "string" ? ` (${criu})` : ""}`,
   async () => {
     console.log(`    seed ${seed} (THAW_TEST_SEED repeats it)`);
-    const killed = { daemon: 0, launcher: 0 };
+    const killed = { daemon: 0, launcher: 0, keeper: 0 };
     for (let round = 0; round < KILLS; round++) {
       const busy = bustle(round);
       await Bun.sleep(random(250));
-      const who = random(2) === 0 ? "daemon" : "launcher";
-      const pids = who === "daemon" ? installed.daemonPids() : installed.launcherPids();
+      const who = (["daemon", "daemon", "launcher", "launcher", "keeper"] as const)[random(5)] ?? "keeper";
+      const pids = { daemon, launcher, keeper }[who]();
       for (const pid of pids) process.kill(pid, "SIGKILL");
       killed[who] += pids.length;
       // The very next request, without a second try. The count starts anew at each wake-up.
@@ -71,6 +75,7 @@ test.skipIf(typeof criu === "string")(
     }
     expect(killed.daemon).toBeGreaterThan(5);
     expect(killed.launcher).toBeGreaterThan(5);
+    expect(killed.keeper).toBeGreaterThan(0);
 
     await stopEverything();
     await until(() => installed.pids().length === 0);

@@ -69,6 +69,11 @@ export class Installed {
     return this.#pids((argv) => argv.includes("--channel") && argv.includes("serve"));
   }
 
+  /** The process that keeps the launcher's sockets: its parent at first, later one that it started. */
+  keeperPids(): number[] {
+    return this.#pids((argv) => argv.includes("keep") || (argv.includes("serve") && !argv.includes("--channel")));
+  }
+
   /** All of ours: daemon, launcher, keeper, sandboxes. */
   pids(): number[] {
     return this.#pids(() => true);
