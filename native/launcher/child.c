@@ -30,19 +30,7 @@ enum { HIGH_FD = 600 };
 
 int child_send(struct child *child, const struct report *r, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec part = { (void *)(uintptr_t)r, sizeof(*r) };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		m.msg_control = control;
-		m.msg_controllen = sizeof(control);
-		struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
-	}
-	return sendmsg(child->report_fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send_with_fd(child->report_fd, r, sizeof(*r), fd);
 }
 
 int child_fail(struct child *child, int error, const char *what)

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { KEY_ROOM = 256, MAX_KEPT = 16384, MIN_LIFE_MS = 200, MAX_QUICK_DEATHS = 20 };
+enum { KEY_ROOM = 256, MIN_LIFE_MS = 200, MAX_QUICK_DEATHS = 20 };
 
 struct note {
 	enum { NOTE_PUT, NOTE_DROP, NOTE_END, NOTE_QUIT } kind;
@@ -41,41 +41,20 @@ static int control_fd = -1;
 static int send_note(int to, int kind, const char *key, int fd)
 {
 	struct note note = { 0 };
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
 	note.kind = kind;
 	snprintf(note.key, sizeof(note.key), "%s", key);
-	struct iovec part = { &note, sizeof(note) };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		m.msg_control = control;
-		m.msg_controllen = sizeof(control);
-		struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
-	}
-	return sendmsg(to, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send_with_fd(to, &note, sizeof(note), fd);
 }
 
-/* 1: a note; 0: the other side is gone. */
-static int receive_note(int from, struct note *note, int *fd)
+/* False when the other side is gone. */
+static bool receive_note(int from, struct note *note, int *fd)
 {
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec part = { note, sizeof(*note) };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
 	ssize_t n;
-	*fd = -1;
 	do
-		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
+		n = receive_with_fd(from, note, sizeof(*note), fd, 0);
 	while (n < 0 && errno == EINTR);
-	if (n != sizeof(*note))
-		return 0;
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-	if (cm && cm->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(cm), sizeof(*fd));
 	note->key[sizeof(note->key) - 1] = 0;
-	return 1;
+	return n == sizeof(*note);
 }
 
 static void table_drop(const char *key)

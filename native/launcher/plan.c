@@ -211,19 +211,6 @@ static void report_take(struct process *p, const struct report *r, int fd)
 	close_fd(&fd);
 }
 
-static ssize_t report_receive(int from, struct report *r, int *fd)
-{
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec part = { r, sizeof(*r) };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	*fd = -1;
-	ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (cm && cm->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(cm), sizeof(*fd));
-	return n;
-}
-
 static void report_ready(struct watch *w, uint32_t events)
 {
 	(void)events;
@@ -231,7 +218,7 @@ static void report_ready(struct watch *w, uint32_t events)
 	struct report r;
 	int fd;
 	ssize_t n = 0;
-	while (w->ready && (n = report_receive(w->fd, &r, &fd)) == sizeof(r)) {
+	while (w->ready && (n = receive_with_fd(w->fd, &r, sizeof(r), &fd, MSG_DONTWAIT)) == sizeof(r)) {
 		r.detail[sizeof(r.detail) - 1] = 0;
 		report_take(p, &r, fd);
 	}

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -82,6 +83,36 @@ ssize_t read_small(int dirfd, const char *path, char *out, size_t size)
 	close(fd);
 	out[len] = 0;
 	return (ssize_t)len;
+}
+
+int send_with_fd(int to, const void *data, size_t len, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { (void *)(uintptr_t)data, len };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+	if (fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
+	}
+	return sendmsg(to, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+ssize_t receive_with_fd(int from, void *data, size_t len, int *fd, int flags)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec part = { data, len };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	*fd = -1;
+	ssize_t n = recvmsg(from, &m, flags | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (cm && cm->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(cm), sizeof(*fd));
+	return n;
 }
 
 /* Deletes everything below an open directory. Links are removed, never followed; fds stay bounded by the depth. */

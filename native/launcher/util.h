@@ -54,5 +54,9 @@ void close_fd(int *fd); /* closes when >= 0, sets to -1 */
 int write_all(int fd, const void *data, size_t len);
 /* Reads at most size - 1 bytes of a small file, NUL-terminates. Returns the length or a negative errno. */
 ssize_t read_small(int dirfd, const char *path, char *out, size_t size);
+/* One message, with a descriptor when `fd` >= 0. */
+int send_with_fd(int to, const void *data, size_t len, int fd);
+/* Receives one message; `*fd` is -1 when none came with it. Returns recvmsg's result. */
+ssize_t receive_with_fd(int from, void *data, size_t len, int *fd, int flags);
 int remove_tree(const char *path);
 int make_dirs(const char *path, mode_t mode);
