@@ -1,6 +1,6 @@
 /** Containers over the real launcher: what runs, what it sees, what bounds it, what it leaves. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makePerlRoot, SERVER_ARGV, SERVER_PORT } from "./support/perl-root.ts";
 import {
@@ -283,6 +283,14 @@ test("following the log ends with the container, and holds all of it", async () 
   expect(textOf(await following, "stdout")).toBe("1\n2\n3\n");
   const tail = await Array.fromAsync(world.containers.logs(id, { follow: false, tail: 2 }));
   expect(textOf(tail, "stdout")).toBe("2\n3\n");
+});
+
+test("a root may have a long path, and commas and colons in it", async () => {
+  const deep = join(world.root, "..", "x,y:z\\", ...Array.from({ length: 3 }, () => "d".repeat(120)));
+  cpSync(world.root, deep, { recursive: true });
+  const ran = await runToEnd(world, ["sh", "-c", "echo hello > /new; cat /new"], { rootfs: deep });
+  expect(ran).toMatchObject({ exitCode: 0, stdout: "hello\n", stderr: "" });
+  rmSync(join(world.root, "..", "x,y:z\\"), { recursive: true });
 });
 
 test("a container that removes itself tells its end first", async () => {

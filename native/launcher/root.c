@@ -130,6 +130,60 @@ static int add_lowers(struct child *child, int fs, struct wire_strs lowers)
 	return 0;
 }
 
+/* Appends a path to mount options; what separates options and layers is escaped. */
+static void append_path(struct buf *options, const char *path)
+{
+	for (; *path; path++) {
+		if (strchr("\\:,", *path))
+			buf_append(options, "\\", 1);
+		buf_append(options, path, 1);
+	}
+}
+
+static void append_text(struct buf *options, const char *text)
+{
+	buf_append(options, text, strlen(text));
+}
+
+/* By mount(2): for kernels before 6.5, and for paths longer than the 255 bytes that fsconfig takes. */
+static int overlay_by_options(struct child *child, const struct op_root_overlay *op)
+{
+	struct buf options = { 0 };
+	struct wire_reader r = { op->lowers.p, op->lowers.p + op->lowers.len, false };
+	append_text(&options, "lowerdir=");
+	for (uint32_t i = 0; i < op->lowers.count; i++) {
+		append_text(&options, i ? ":" : "");
+		append_path(&options, wire_get_str(&r).p);
+	}
+	if (op->upper.len) {
+		append_text(&options, ",redirect_dir=off,metacopy=off,upperdir=");
+		append_path(&options, op->upper.p);
+		append_text(&options, ",workdir=");
+		append_path(&options, op->work.p);
+	}
+	buf_append(&options, "", 1);
+	if (options.failed)
+		return -ENOMEM;
+	int error = mount("overlay", host.stage, "overlay", 0, options.p) < 0 ? -errno : 0;
+	buf_free(&options);
+	if (error < 0)
+		return child_fail(child, error, op->upper.len ? op->upper.p : "overlay");
+	child->root_fd = open(host.stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return child->root_fd < 0 ? -errno : 0;
+}
+
+/* What is written must be whole files at their own places: it becomes a layer, or a checkpoint's lower. */
+static int set_upper(int fs, const struct op_root_overlay *op)
+{
+	const char *const pairs[][2] = {
+		{ "upperdir", op->upper.p }, { "workdir", op->work.p }, { "redirect_dir", "off" }, { "metacopy", "off" }
+	};
+	int error = 0;
+	for (size_t i = 0; op->upper.len && error == 0 && i < ARRAY_LEN(pairs); i++)
+		error = set_string(fs, pairs[i][0], pairs[i][1]);
+	return error;
+}
+
 static int root_overlay(struct child *child, const struct op_root_overlay *op)
 {
 	if (op->lowers.count == 0)
@@ -138,15 +192,11 @@ static int root_overlay(struct child *child, const struct op_root_overlay *op)
 	if (fs < 0)
 		return child_fail(child, -errno, "overlay");
 	int error = add_lowers(child, fs, op->lowers);
-	if (error == 0 && op->upper.len) {
-		error = set_string(fs, "upperdir", op->upper.p);
-		if (error == 0)
-			error = set_string(fs, "workdir", op->work.p);
-		/* what is written must be whole files at their own places: it becomes a layer or a checkpoint's lower */
-		if (error == 0)
-			error = set_string(fs, "redirect_dir", "off");
-		if (error == 0)
-			error = set_string(fs, "metacopy", "off");
+	if (error == 0)
+		error = set_upper(fs, op);
+	if (error == -EINVAL) {
+		close(fs);
+		return overlay_by_options(child, op);
 	}
 	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");

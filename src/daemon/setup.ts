@@ -23,6 +23,7 @@ export async function setup(paths: Paths, progress: (line: string) => void): Pro
   }
   const kernel = checkKernel(release());
   checkOverlay(readFileSync("/proc/filesystems", "utf8"));
+  checkRoot(readFileSync("/proc/self/mountinfo", "utf8"));
   const cgroups = detectCgroups();
   const launcher = findLauncher();
   const criu = await installCriu(paths, progress);
@@ -47,4 +48,15 @@ export function checkKernel(version: string): string {
 function checkOverlay(filesystems: string): void {
   if (/\boverlay$/m.test(filesystems)) return;
   throw new ThawError("UNSUPPORTED_MACHINE", "this kernel has no overlayfs", { hint: "Load it: modprobe overlay." });
+}
+
+/**
+ * In a chroot whose root is no mount point nobody can make containers: pivot_root refuses.
+ * @throws ThawError UNSUPPORTED_MACHINE.
+ */
+export function checkRoot(mountinfo: string): void {
+  if (mountinfo.split("\n").some((line) => line.split(" ")[4] === "/")) return;
+  throw new ThawError("UNSUPPORTED_MACHINE", "the root directory is not a mount point (a plain chroot)", {
+    hint: "Bind-mount the directory on itself (mount --bind DIR DIR) before the chroot.",
+  });
 }
