@@ -10,6 +10,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,10 +229,26 @@ static int root_bind(struct child *child, const struct op_root_bind *op)
 	return error;
 }
 
+/*
+ * When thaw itself runs in a chroot, the root of the mount namespace is not the process's: pivoting would change only
+ * the chroot, and whoever joins the namespace later (setns goes to its root) would stand in the host's file system.
+ * Joining our own namespace takes us to its root.
+ */
+static int leave_chroot(void)
+{
+	int own = openat(host.proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	int error = own < 0 || setns(own, CLONE_NEWNS) < 0 ? -errno : 0;
+	close_fd(&own);
+	return error;
+}
+
 int root_pivot(struct child *child)
 {
 	if (child->root_fd < 0)
 		return child_fail(child, -EINVAL, "no root to pivot to");
+	int error = leave_chroot();
+	if (error < 0)
+		return error;
 	if (fchdir(child->root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", DETACH) < 0 || chdir("/") < 0)
 		return -errno;
 	close_fd(&child->root_fd);
