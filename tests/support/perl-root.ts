@@ -14,7 +14,8 @@ export const SERVER_ARGV = ["/usr/bin/perl", "/server.pl"];
 
 /**
  * GET /count counts in memory, /write and /read keep the count in a file, /pid, /start (when the process began to
- * serve) and /slow tell about the process; POST and anything else is answered with the path. Each request is
+ * serve) and /slow tell about the process, /lock holds a file lock from then on; POST and anything else is answered
+ * with the path. Each request is
  * logged. THAW_TEST_DELAY seconds pass before it listens, THAW_TEST_EXIT ends it at once with that status.
  */
 const SERVER = `
@@ -40,6 +41,7 @@ while (1) {
     elsif ($path =~ m{^/table/(\\d+)}) { $body = $table[$1] }
     elsif ($path eq "/write") { open(F, ">", "/state"); print F $count; close F; $body = "written" }
     elsif ($path eq "/read") { if (open(F, "<", "/state")) { $body = <F>; close F } else { $body = "none" } }
+    elsif ($path eq "/lock") { open(K, ">", "/lock"); $body = flock(K, 2) ? "locked" : "not locked" }
     elsif ($path eq "/slow") { select(undef, undef, undef, 0.3) }
     elsif ($path eq "/broken") { $status = "500 Broken" }
     $body = "" unless defined $body;

@@ -5,23 +5,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-const PROGRAMS = [
-  "sh",
-  "cat",
-  "sleep",
-  "ls",
-  "id",
-  "stat",
-  "tail",
-  "head",
-  "env",
-  "tty",
-  "stty",
-  "pwd",
-  "mknod",
-  "kill",
-  "dd",
-];
+const PROGRAMS = ["sh", "cat", "sleep", "ls", "id", "stat", "tail", "head", "env", "tty", "stty", "pwd", "mknod", "dd"];
 const DIRECTORIES = ["dev", "proc", "sys", "etc", "tmp", "root", "run"];
 
 /** Fills `root`. The user `tester` is 1234:1235, in the group `extra` (77), too. */
