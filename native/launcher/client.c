@@ -217,6 +217,7 @@ static int shut_down(bool force)
 {
 	if (!force && containers_alive() > 0)
 		return -EBUSY;
+	gateway_stop(); /* or a connection would wake what is being killed */
 	list_each(it, container_all())
 		container_kill(container_of(it, struct container, link));
 	keeper_quit();

@@ -640,6 +640,16 @@ int gateway_sleep(const char *id, bool force)
 	return 0;
 }
 
+/* Nothing is woken any more. */
+void gateway_stop(void)
+{
+	list_each(it, &listeners) {
+		struct listener *l = container_of(it, struct listener, link);
+		drop_route(l);
+		set_state(l, LISTENER_STATE_UNROUTED);
+	}
+}
+
 void gateway_each(void (*fn)(void *ctx, const struct msg_listener *m), void *ctx)
 {
 	list_each(it, &listeners) {

@@ -207,6 +207,7 @@ int gateway_route(const struct msg_route *m);
 int gateway_unroute(const char *id);
 int gateway_unlisten(const char *id);
 int gateway_sleep(const char *id, bool force);
+void gateway_stop(void);
 void gateway_container_up(struct container *c);
 void gateway_container_gone(struct container *c);
 void gateway_each(void (*fn)(void *ctx, const struct msg_listener *m), void *ctx);

@@ -1,4 +1,5 @@
 /** What the daemon says of itself, and how it ends together with the launcher. */
+import { existsSync } from "node:fs";
 import type { DaemonStatus } from "../api/thaw.ts";
 import { ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
@@ -10,6 +11,8 @@ import type { ServiceManager } from "../service/types.ts";
 import type { Control } from "./parts.ts";
 
 const SIGKILL = 9;
+const LAUNCHER_LIMIT_MS = 5000;
+const RETRY_MS = 5;
 
 /** The daemon's own life. */
 export interface Life {
@@ -48,12 +51,14 @@ export class DaemonControl implements Control {
   }
 
   async stop(force: boolean): Promise<() => void> {
-    const { containers, launcher, cgroups, life } = this.#parts;
+    const { containers, launcher, cgroups, life, paths } = this.#parts;
     if (!force) this.#refuseInUse();
     // Those of services end with the launcher.
     const own = containers.list().filter(({ service }) => service === undefined);
     await Promise.all(own.map(({ id }) => this.#kill(id)));
     await launcher.request({ kind: "shutdown", force: force ? 1 : 0 });
+    launcher.close();
+    await untilGone(paths.launcherSocket);
     await cgroups.removeParents();
     return life.end;
   }
@@ -77,4 +82,10 @@ export class DaemonControl implements Control {
       },
     );
   }
+}
+
+/** The launcher removes its socket as its last act, when nothing is left of any sandbox. */
+async function untilGone(socket: string): Promise<void> {
+  const until = performance.now() + LAUNCHER_LIMIT_MS;
+  while (existsSync(socket) && performance.now() < until) await Bun.sleep(RETRY_MS);
 }
