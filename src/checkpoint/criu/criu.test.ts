@@ -173,7 +173,7 @@ test.skipIf(!installed)(
 );
 
 test.skipIf(process.env.THAW_TEST_NETWORK !== "1")(
-  "a fresh machine fetches one that works",
+  "a fresh machine fetches one that works (only with THAW_TEST_NETWORK=1: it downloads Debian packages)",
   async () => {
     const lines: string[] = [];
     const found = await installCriu(paths, (line) => lines.push(line));
