@@ -19,10 +19,10 @@ export const RULES: readonly Rule[] = [
   { what: "unfinished work", pattern: /\b(?:TODO|FIXME|XXX)\b/ },
   { what: "a cast to any", pattern: /\bas any\b/, files: /\.ts$/ },
   { what: "a silenced compiler", pattern: /@ts-(?:ignore|nocheck|expect-error)/, files: /\.ts$/ },
-  { what: "a path of somebody's machine", pattern: /(?<![\w.}-])\/(?:work|home\/[a-z]+|tmp\/exp)\// },
+  { what: "a path of somebody's machine", pattern: /(?<![\w.}-])\/(?:[w]ork|home\/[a-z]+)\// },
   {
     what: "a package registry's host",
-    pattern: /\b(?:registry\.npmjs\.org|(?:deb|ftp|snapshot|security)\.debian\.org|pypi\.org|pythonhosted\.org)\b/,
+    pattern: /\b(?:registry|deb|ftp|snapshot|security|files|index)\.[a-z-]+\.(?:org|com|io)\b/,
   },
   { what: "state in a module variable", pattern: /^(?:export )?(?:let|var) /, files: /^src\/(?!.*\.test\.ts$).*\.ts$/ },
   { what: "a merge conflict", pattern: /^(?:<{7}|>{7}) / },
