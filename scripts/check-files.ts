@@ -22,7 +22,7 @@ export const RULES: readonly Rule[] = [
   { what: "a path of somebody's machine", pattern: /(?<![\w.}-])\/(?:[w]ork|home\/[a-z]+)\// },
   {
     what: "a package registry's host",
-    pattern: /\b(?:registry|deb|ftp|snapshot|security|files|index)\.[a-z-]+\.(?:org|com|io)\b/,
+    pattern: /\b(?:registry|deb|ftp|snapshot|security|files)\.[a-z-]+\.(?:org|com)\b/,
   },
   { what: "state in a module variable", pattern: /^(?:export )?(?:let|var) /, files: /^src\/(?!.*\.test\.ts$).*\.ts$/ },
   { what: "a merge conflict", pattern: /^(?:<{7}|>{7}) / },
