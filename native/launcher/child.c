@@ -406,7 +406,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		return 0;
 	}
 	case OP_DIE_WITH_PARENT:
-		/* sending tells whether the launcher is still there: it may have died before the prctl */
+		/* a launcher that died before this is noticed by the next report (`mark`, `ready`), which fails */
 		return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
 	default:
 		return root_perform(child, code, r);

@@ -17,11 +17,6 @@ int loop_init(void)
 	return epoll_fd < 0 ? -errno : 0;
 }
 
-int loop_epoll_fd(void)
-{
-	return epoll_fd;
-}
-
 int watch_add(struct watch *w, int fd, uint32_t events, void (*ready)(struct watch *, uint32_t))
 {
 	struct epoll_event e = { .events = events, .data.ptr = w };

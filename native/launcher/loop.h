@@ -19,7 +19,6 @@ struct timer {
 };
 
 int loop_init(void);
-int loop_epoll_fd(void);
 int watch_add(struct watch *w, int fd, uint32_t events, void (*ready)(struct watch *, uint32_t));
 void watch_change(struct watch *w, uint32_t events);
 /* No events at all until watch_resume: epoll reports hang-ups even when nothing is asked for. */

@@ -5,7 +5,7 @@
  */
 import { exec } from "../../common/exec.ts";
 import { writeFileAtomically } from "./files.ts";
-import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards, HOST_ENVIRONMENT } from "./program.ts";
+import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards, FRESH_NAMESPACES, HOST_ENVIRONMENT } from "./program.ts";
 
 /** The longest that `criu check` may take, in seconds; it needs well under one. */
 const DEADLINE_SECONDS = 30;
@@ -29,23 +29,18 @@ base64 /run/criu.kdat || exit 92
  * @returns undefined, or why this CRIU does not work on this kernel.
  */
 export async function makeKdat(program: CriuProgram, file: string): Promise<string | undefined> {
-  const namespaces = [
-    "unshare",
-    "--mount",
-    "--net",
-    "--ipc",
-    "--uts",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-  ];
   const { libraryDir, loaderName, binaryDir, binaryName } = program;
   const result = await exec(
-    ["timeout", "--signal=KILL", String(DEADLINE_SECONDS), ...namespaces, "sh", "-c", SCRIPT, "criu-check"].concat(
-      [libraryDir, loaderName, binaryDir, binaryName, "check"],
-      criuGuards("/proc/self/fd/7"),
-    ),
+    [
+      "timeout",
+      "--signal=KILL",
+      String(DEADLINE_SECONDS),
+      ...FRESH_NAMESPACES,
+      "sh",
+      "-c",
+      SCRIPT,
+      "criu-check",
+    ].concat([libraryDir, loaderName, binaryDir, binaryName, "check"], criuGuards("/proc/self/fd/7")),
     { env: { ...HOST_ENVIRONMENT } },
   );
   if (result.exitCode !== 0) return `criu check failed: ${lastLines(result.stderr) || `exit code ${result.exitCode}`}`;

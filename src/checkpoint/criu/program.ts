@@ -174,3 +174,9 @@ async function libraries(
 function unusable(message: string): ThawError {
   return new ThawError("DEPENDENCY_MISSING", message, { hint: "Run `thaw setup` to install a CRIU that works here." });
 }
+
+/** Starts a command as pid 1 of namespaces of its own, which end with it; for trying a CRIU out. */
+export const FRESH_NAMESPACES: readonly string[] = [
+  "unshare",
+  ...["--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"],
+];

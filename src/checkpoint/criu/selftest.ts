@@ -8,7 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { exec } from "../../common/exec.ts";
-import { CRIU_ENVIRONMENT, type CriuProgram, HOST_ENVIRONMENT, PLUGINS_NAME } from "./program.ts";
+import { CRIU_ENVIRONMENT, type CriuProgram, FRESH_NAMESPACES, HOST_ENVIRONMENT, PLUGINS_NAME } from "./program.ts";
 import script from "./selftest.pl" with { type: "text" };
 
 /** The longest a self-test may take, in seconds; it takes about one. */
@@ -38,17 +38,6 @@ export async function selfTest(program: CriuProgram, kdat: string, scratch: stri
 
 function commandLine(program: CriuProgram, kdat: string, images: string): string[] {
   const limit = ["timeout", "--signal=KILL", String(DEADLINE_SECONDS + 5)];
-  const namespaces = [
-    "unshare",
-    "--mount",
-    "--net",
-    "--ipc",
-    "--uts",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-  ];
   const { libraryDir, loaderName, binaryDir, binaryName } = program;
   const parameters = [
     libraryDir,
@@ -61,7 +50,7 @@ function commandLine(program: CriuProgram, kdat: string, images: string): string
     String(DEADLINE_SECONDS),
     CRIU_ENVIRONMENT.PATH ?? "",
   ];
-  return [...limit, ...namespaces, "perl", "-e", script, ...parameters];
+  return [...limit, ...FRESH_NAMESPACES, "perl", "-e", script, ...parameters];
 }
 
 /**
