@@ -41,7 +41,8 @@ int child_fail(struct child *child, int error, const char *what)
 
 static int send_simple(struct child *child, int kind, uint32_t phase)
 {
-	struct report r = { .op = child->index, .phase = phase, .ns = now_ns() };
+	struct report r = { .op = child->index, .phase = phase };
+	r.ns = now_ns() - (uint64_t)child->clock_shift;
 	r.kind = kind;
 	return child_send(child, &r, -1);
 }
@@ -134,13 +135,6 @@ static int join_cgroups(struct child *child)
 			return -errno;
 	}
 	return 0;
-}
-
-static int join_namespaces(struct child *child)
-{
-	const struct container *target = child->container->sandbox;
-	uint64_t flags = target->ns_flags & ~(uint64_t)CLONE_NEWPID;
-	return setns(target->ns_pidfd, (int)flags) < 0 ? -errno : 0;
 }
 
 static int loopback_up(void)
@@ -325,7 +319,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_CGROUP_JOIN:
 		return join_cgroups(child);
 	case OP_JOIN:
-		return join_namespaces(child);
+		return spaces_join(child);
 	case OP_STDIO_AT: {
 		struct op_stdio_at op;
 		op_decode_stdio_at(r, &op);
@@ -408,6 +402,12 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_DIE_WITH_PARENT:
 		/* a launcher that died before this is noticed by the next report (`mark`, `ready`), which fails */
 		return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
+	case OP_UNSHARE:
+	case OP_TIME_OFFSETS:
+	case OP_USER_SPACES:
+	case OP_USER_ENTER:
+	case OP_CGROUP_VIEW:
+		return spaces_perform(child, code, r);
 	default:
 		return root_perform(child, code, r);
 	}

@@ -67,6 +67,7 @@ struct container *container_new(struct wire_str id, int *error)
 	memcpy(c->id, id.p, id.len + 1);
 	c->sandbox = c;
 	c->ns_pidfd = c->net_ns = c->cgroup_v2 = -1;
+	userns_init(&c->userns);
 	stdio_init(&c->io);
 	list_add(&containers, &c->link);
 	return c;
@@ -80,6 +81,7 @@ static void release_kernel_things(struct container *c)
 	close_fd(&c->cgroup_v2);
 	close_fd(&c->ns_pidfd);
 	close_fd(&c->net_ns);
+	userns_close(&c->userns);
 }
 
 void container_free(struct container *c)

@@ -7,6 +7,8 @@
  *   plan.c       walks a plan: host operations here, `spawn` for the rest
  *   child.c      performs the child operations in the new process, up to exec
  *   root.c       those of them that build the root file system
+ *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
+ *   userns.c     user namespaces and roots whose ids are mapped
  *   stdio.c      pipes, terminals, the log, attached streams
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
@@ -47,6 +49,15 @@ struct progress {
 	unsigned tries; /* of an operation that was busy */
 };
 
+/* A user namespace and what it owns, until the process that they are for is made. */
+struct userns {
+	int user;
+	int owned[3]; /* namespaces */
+	unsigned owned_count;
+	uint64_t flags; /* of all of them */
+	uint32_t first; /* the host's id of root inside */
+};
+
 struct container {
 	struct list link;
 	char id[ID_ROOM];
@@ -66,6 +77,8 @@ struct container {
 	int ns_pidfd; /* of the process whose namespaces are the sandbox's */
 	uint64_t ns_flags;
 	int net_ns;
+	struct userns userns;
+	int64_t clock_shift; /* how far the sandbox's CLOCK_MONOTONIC is ahead, ns */
 	pid_t holder;
 	pid_t main;
 	unsigned alive; /* processes of ours that are not reaped */
@@ -147,6 +160,7 @@ struct child {
 	bool caps_pending;
 	uint64_t caps_permitted;
 	uint64_t caps_ambient;
+	int64_t clock_shift; /* of the time namespace this process is in, ns */
 	char detail[128];
 };
 void child_run(struct child *child) __attribute__((noreturn));
@@ -155,7 +169,25 @@ int child_place(struct child *child, int from, int to);
 int child_send(struct child *child, const struct report *r, int fd);
 int root_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 int root_pivot(struct child *child);
+int root_stage(struct child *child, int mount_fd);
+int root_attach(struct child *child, int tree, const char *target, bool directory);
 int tty_open(struct child *child);
+
+/* --- spaces.c, userns.c ----------------------------------------------------------------------------------------- */
+int spaces_perform(struct child *child, uint16_t code, struct wire_reader *fields);
+/* What the child operations at `at` change about the namespaces of the process that performs them. */
+void spaces_of_plan(struct container *c, const struct progress *at);
+int spaces_join(struct child *child);
+void userns_init(struct userns *u);
+void userns_close(struct userns *u);
+int userns_make(struct container *c, const struct op_user_make *op);
+int userns_spaces(struct child *child);
+int userns_enter(struct child *child);
+/* Root of the user namespace that this process has entered. */
+int userns_become_root(void);
+/* Maps the ids of a detached mount when the container has a user namespace. */
+int userns_map_mount(struct child *child, int mount_fd, bool recursive, const char *what);
+int userns_overlay(struct child *child, const struct op_root_overlay *op);
 
 /* --- container.c ----------------------------------------------------------------------------------------------- */
 void containers_init(void);

@@ -269,6 +269,8 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	if (!op->join && op->role != ROLE_HELPER && c->ns_pidfd < 0) {
 		c->ns_pidfd = pidfd;
 		c->ns_flags = op->namespaces;
+		spaces_of_plan(c, at);
+		userns_close(&c->userns); /* the process has them */
 		if (op->namespaces & CLONE_NEWNET)
 			open_net_ns(c, pid);
 	} else {
@@ -391,6 +393,12 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		op_decode_remove_tree(r, &op);
 		*what = op.path.p;
 		return remove_in_process(c, op.path.p, index);
+	}
+	case OP_USER_MAKE: {
+		struct op_user_make op;
+		op_decode_user_make(r, &op);
+		*what = "making a user namespace";
+		return userns_make(c, &op);
 	}
 	case OP_ADOPT: {
 		struct op_adopt op;

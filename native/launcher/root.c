@@ -105,7 +105,7 @@ static void fd_path(char *out, size_t size, int fd)
 
 /* --- the root itself ------------------------------------------------------------------------------------------- */
 
-static int stage_root(struct child *child, int mount_fd)
+int root_stage(struct child *child, int mount_fd)
 {
 	if (syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, host.stage, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return child_fail(child, -errno, host.stage);
@@ -189,6 +189,8 @@ static int root_overlay(struct child *child, const struct op_root_overlay *op)
 {
 	if (op->lowers.count == 0)
 		return -EINVAL;
+	if (child->container->userns.user >= 0)
+		return userns_overlay(child, op);
 	int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return child_fail(child, -errno, "overlay");
@@ -206,7 +208,7 @@ static int root_overlay(struct child *child, const struct op_root_overlay *op)
 		error = -errno;
 	close(fs);
 	if (error == 0)
-		error = stage_root(child, fd);
+		error = root_stage(child, fd);
 	close_fd(&fd);
 	return error;
 }
@@ -222,9 +224,11 @@ static int root_bind(struct child *child, const struct op_root_bind *op)
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, op->path.p, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0)
 		return child_fail(child, -errno, op->path.p);
-	int error = op->readonly ? set_readonly(fd) : 0;
+	int error = userns_map_mount(child, fd, false, op->path.p);
+	if (error == 0 && op->readonly)
+		error = set_readonly(fd);
 	if (error == 0)
-		error = stage_root(child, fd);
+		error = root_stage(child, fd);
 	close(fd);
 	return error;
 }
@@ -258,7 +262,7 @@ int root_pivot(struct child *child)
 
 /* --- what is mounted in it ----------------------------------------------------------------------------------------- */
 
-static int attach(struct child *child, int tree, const char *target, bool directory)
+int root_attach(struct child *child, int tree, const char *target, bool directory)
 {
 	int at = open_target(child->root_fd, target, directory);
 	if (at < 0)
@@ -284,7 +288,9 @@ static int bind_inside(struct child *child, const struct op_bind *op)
 	unsigned deep = AT_EMPTY_PATH | (op->recursive ? AT_RECURSIVE : 0);
 	int error = syscall(SYS_mount_setattr, tree, "", deep, &attr, sizeof(attr)) < 0 ? -errno : 0;
 	if (error == 0)
-		error = attach(child, tree, op->target.p, S_ISDIR(st.st_mode));
+		error = userns_map_mount(child, tree, op->recursive, op->source.p);
+	if (error == 0)
+		error = root_attach(child, tree, op->target.p, S_ISDIR(st.st_mode));
 	close(tree);
 	return error;
 }

@@ -2,11 +2,11 @@
 export { type Capability, capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 export { type CgroupLayout, type CgroupLimits, Cgroups, DEFAULT_PIDS, detectCgroups } from "./cgroups.ts";
 export { readFromLowers } from "./lowers.ts";
+export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespaces.ts";
 export {
   cleanupPlan,
   type LeanOptions,
   leanPlan,
-  Namespace,
   type ProgramOptions,
   type SandboxBind,
   type SandboxOptions,

@@ -9,17 +9,9 @@ import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } f
 import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import type { CgroupLimits, Cgroups } from "./cgroups.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
+import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
 import { DEV, DEV_MOUNTS, DEVICE_LINKS, DEVICES, MASKED, PROC, READONLY, SYS } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
-
-/** Flags of clone(2). */
-export const Namespace = {
-  mount: 0x00020000n,
-  uts: 0x04000000n,
-  ipc: 0x08000000n,
-  pid: 0x20000000n,
-  net: 0x40000000n,
-} as const;
 
 /** A directory or file of the host inside a container. */
 export interface SandboxBind {
@@ -128,7 +120,7 @@ export function leanPlan(options: LeanOptions): Op[] {
       Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts,
     ),
     { kind: "die_with_parent" },
-    { kind: "cgroup_join" },
+    ...CGROUP_ENTRY,
     { kind: "mounts_private" },
     { kind: "root_bind", path: options.root, readonly: 1 },
     PROC,
@@ -158,13 +150,14 @@ function hostStage(options: SandboxOptions): HostOp[] {
 /** All that happens inside the new namespaces before anything of the container runs. */
 function insideStage(options: SandboxOptions): ChildOp[] {
   return [
-    { kind: "cgroup_join" },
+    ...CGROUP_ENTRY,
     { kind: "mounts_private" },
     { kind: "root_overlay", lowers: options.lowers, upper: options.upper, work: options.work },
     // Before the binds: a file that the user binds over one of these must not be written to.
     ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network)),
     PROC,
     SYS,
+    cgroupView(options.cgroups, options.id),
     ...deviceOps(),
     ...bindOps(options.binds),
     // After proc and sys, and after the binds, so that none of them can uncover anything.

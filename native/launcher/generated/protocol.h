@@ -99,6 +99,7 @@ enum {
 	OP_REMOVE_TREE = 6,
 	OP_SPAWN = 7,
 	OP_ADOPT = 8,
+	OP_USER_MAKE = 20,
 	OP_MOUNTS_PRIVATE = 64,
 	OP_ROOT_OVERLAY = 65,
 	OP_ROOT_BIND = 66,
@@ -134,6 +135,11 @@ enum {
 	OP_LAST_PID = 96,
 	OP_UMASK = 97,
 	OP_DIE_WITH_PARENT = 98,
+	OP_UNSHARE = 105,
+	OP_TIME_OFFSETS = 106,
+	OP_USER_SPACES = 107,
+	OP_USER_ENTER = 108,
+	OP_CGROUP_VIEW = 109,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -322,6 +328,12 @@ struct op_adopt {
 	uint32_t pid_inside;
 };
 
+struct op_user_make {
+	uint32_t first;
+	uint32_t count;
+	uint64_t namespaces;
+};
+
 struct op_mounts_private {
 	char empty;
 };
@@ -489,6 +501,32 @@ struct op_umask {
 
 struct op_die_with_parent {
 	char empty;
+};
+
+struct op_unshare {
+	uint64_t namespaces;
+};
+
+struct op_time_offsets {
+	int32_t monotonic_s;
+	uint32_t monotonic_ns;
+	int32_t boottime_s;
+	uint32_t boottime_ns;
+};
+
+struct op_user_spaces {
+	char empty;
+};
+
+struct op_user_enter {
+	char empty;
+};
+
+struct op_cgroup_view {
+	struct wire_str target;
+	struct wire_strs names;
+	struct wire_strs paths;
+	struct wire_strs links;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -743,6 +781,14 @@ static inline bool op_decode_adopt(struct wire_reader *r, struct op_adopt *out)
 	return wire_end(r);
 }
 
+static inline bool op_decode_user_make(struct wire_reader *r, struct op_user_make *out)
+{
+	out->first = wire_get_u32(r);
+	out->count = wire_get_u32(r);
+	out->namespaces = wire_get_u64(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_mounts_private(struct wire_reader *r, struct op_mounts_private *out)
 {
 	out->empty = 0;
@@ -982,6 +1028,42 @@ static inline bool op_decode_die_with_parent(struct wire_reader *r, struct op_di
 	return wire_end(r);
 }
 
+static inline bool op_decode_unshare(struct wire_reader *r, struct op_unshare *out)
+{
+	out->namespaces = wire_get_u64(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_time_offsets(struct wire_reader *r, struct op_time_offsets *out)
+{
+	out->monotonic_s = wire_get_i32(r);
+	out->monotonic_ns = wire_get_u32(r);
+	out->boottime_s = wire_get_i32(r);
+	out->boottime_ns = wire_get_u32(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_user_spaces(struct wire_reader *r, struct op_user_spaces *out)
+{
+	out->empty = 0;
+	return wire_end(r);
+}
+
+static inline bool op_decode_user_enter(struct wire_reader *r, struct op_user_enter *out)
+{
+	out->empty = 0;
+	return wire_end(r);
+}
+
+static inline bool op_decode_cgroup_view(struct wire_reader *r, struct op_cgroup_view *out)
+{
+	out->target = wire_get_str(r);
+	out->names = wire_get_strs(r);
+	out->paths = wire_get_strs(r);
+	out->links = wire_get_strs(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1017,6 +1099,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 8: {
 		struct op_adopt op;
 		return op_decode_adopt(r, &op);
+	}
+	case 20: {
+		struct op_user_make op;
+		return op_decode_user_make(r, &op);
 	}
 	case 64: {
 		struct op_mounts_private op;
@@ -1157,6 +1243,26 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 98: {
 		struct op_die_with_parent op;
 		return op_decode_die_with_parent(r, &op);
+	}
+	case 105: {
+		struct op_unshare op;
+		return op_decode_unshare(r, &op);
+	}
+	case 106: {
+		struct op_time_offsets op;
+		return op_decode_time_offsets(r, &op);
+	}
+	case 107: {
+		struct op_user_spaces op;
+		return op_decode_user_spaces(r, &op);
+	}
+	case 108: {
+		struct op_user_enter op;
+		return op_decode_user_enter(r, &op);
+	}
+	case 109: {
+		struct op_cgroup_view op;
+		return op_decode_cgroup_view(r, &op);
 	}
 	default:
 		return false;

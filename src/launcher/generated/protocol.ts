@@ -327,6 +327,13 @@ export interface AdoptOp {
   readonly pidInside: number;
 }
 
+export interface UserMakeOp {
+  readonly kind: "user_make";
+  readonly first: number;
+  readonly count: number;
+  readonly namespaces: bigint;
+}
+
 export interface MountsPrivateOp {
   readonly kind: "mounts_private";
 }
@@ -521,6 +528,35 @@ export interface DieWithParentOp {
   readonly kind: "die_with_parent";
 }
 
+export interface UnshareOp {
+  readonly kind: "unshare";
+  readonly namespaces: bigint;
+}
+
+export interface TimeOffsetsOp {
+  readonly kind: "time_offsets";
+  readonly monotonicS: number;
+  readonly monotonicNs: number;
+  readonly boottimeS: number;
+  readonly boottimeNs: number;
+}
+
+export interface UserSpacesOp {
+  readonly kind: "user_spaces";
+}
+
+export interface UserEnterOp {
+  readonly kind: "user_enter";
+}
+
+export interface CgroupViewOp {
+  readonly kind: "cgroup_view";
+  readonly target: string;
+  readonly names: readonly string[];
+  readonly paths: readonly string[];
+  readonly links: readonly string[];
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -560,7 +596,8 @@ export type HostOp =
   | MakeDirOp
   | RemoveTreeOp
   | SpawnOp
-  | AdoptOp;
+  | AdoptOp
+  | UserMakeOp;
 
 export type ChildOp =
   | MountsPrivateOp
@@ -597,7 +634,12 @@ export type ChildOp =
   | ExitOp
   | LastPidOp
   | UmaskOp
-  | DieWithParentOp;
+  | DieWithParentOp
+  | UnshareOp
+  | TimeOffsetsOp
+  | UserSpacesOp
+  | UserEnterOp
+  | CgroupViewOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -636,6 +678,7 @@ const OP_CODES = {
   remove_tree: 6,
   spawn: 7,
   adopt: 8,
+  user_make: 20,
   mounts_private: 64,
   root_overlay: 65,
   root_bind: 66,
@@ -671,6 +714,11 @@ const OP_CODES = {
   last_pid: 96,
   umask: 97,
   die_with_parent: 98,
+  unshare: 105,
+  time_offsets: 106,
+  user_spaces: 107,
+  user_enter: 108,
+  cgroup_view: 109,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -682,6 +730,7 @@ export const opNames: Record<number, string> = {
   6: "remove_tree",
   7: "spawn",
   8: "adopt",
+  20: "user_make",
   64: "mounts_private",
   65: "root_overlay",
   66: "root_bind",
@@ -717,6 +766,11 @@ export const opNames: Record<number, string> = {
   96: "last_pid",
   97: "umask",
   98: "die_with_parent",
+  105: "unshare",
+  106: "time_offsets",
+  107: "user_spaces",
+  108: "user_enter",
+  109: "cgroup_view",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -928,6 +982,11 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "adopt":
       w.u32(value.pidInside);
       return;
+    case "user_make":
+      w.u32(value.first);
+      w.u32(value.count);
+      w.u64(value.namespaces);
+      return;
     case "mounts_private":
       return;
     case "root_overlay":
@@ -1052,6 +1111,25 @@ function encodeOpFields(w: Writer, value: Op): void {
       return;
     case "die_with_parent":
       return;
+    case "unshare":
+      w.u64(value.namespaces);
+      return;
+    case "time_offsets":
+      w.i32(value.monotonicS);
+      w.u32(value.monotonicNs);
+      w.i32(value.boottimeS);
+      w.u32(value.boottimeNs);
+      return;
+    case "user_spaces":
+      return;
+    case "user_enter":
+      return;
+    case "cgroup_view":
+      w.str(value.target);
+      w.strs(value.names);
+      w.strs(value.paths);
+      w.strs(value.links);
+      return;
   }
 }
 
@@ -1073,6 +1151,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "spawn", role: r.u8(), wait: r.u8(), namespaces: r.u64(), join: r.u8() };
     case 8:
       return { kind: "adopt", pidInside: r.u32() };
+    case 20:
+      return { kind: "user_make", first: r.u32(), count: r.u32(), namespaces: r.u64() };
     case 64:
       return { kind: "mounts_private" };
     case 65:
@@ -1143,6 +1223,16 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "umask", mask: r.u32() };
     case 98:
       return { kind: "die_with_parent" };
+    case 105:
+      return { kind: "unshare", namespaces: r.u64() };
+    case 106:
+      return { kind: "time_offsets", monotonicS: r.i32(), monotonicNs: r.u32(), boottimeS: r.i32(), boottimeNs: r.u32() };
+    case 107:
+      return { kind: "user_spaces" };
+    case 108:
+      return { kind: "user_enter" };
+    case 109:
+      return { kind: "cgroup_view", target: r.str(), names: r.strs(), paths: r.strs(), links: r.strs() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }

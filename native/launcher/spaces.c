@@ -1,0 +1,179 @@
+/*
+ * Namespaces that are made late, by the process itself: the cgroup namespace after the process has joined its leaf, the
+ * time namespace with its offsets; the way into all of a sandbox's namespaces; and the view of the own cgroups.
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+extern int setns(int fd, int type);
+extern int unshare(int flags);
+
+enum { NANOSECONDS = 1000000000 };
+
+static int64_t shift_of(const struct op_time_offsets *op)
+{
+	return (int64_t)op->monotonic_s * NANOSECONDS + op->monotonic_ns;
+}
+
+void spaces_of_plan(struct container *c, const struct progress *from)
+{
+	struct progress at = *from;
+	struct wire_reader fields;
+	uint16_t code;
+	for (uint32_t next; plan_peek(&at, &code, &fields, &next) && !op_is_host(code); at.at = next) {
+		if (code == OP_UNSHARE) {
+			struct op_unshare op;
+			op_decode_unshare(&fields, &op);
+			c->ns_flags |= op.namespaces;
+		} else if (code == OP_TIME_OFFSETS) {
+			struct op_time_offsets op;
+			op_decode_time_offsets(&fields, &op);
+			c->ns_flags |= CLONE_NEWTIME;
+			c->clock_shift = shift_of(&op);
+		} else if (code == OP_USER_SPACES) {
+			c->ns_flags |= c->userns.flags & ~(uint64_t)CLONE_NEWUSER;
+		} else if (code == OP_USER_ENTER) {
+			c->ns_flags |= CLONE_NEWUSER;
+		}
+	}
+}
+
+int spaces_join(struct child *child)
+{
+	const struct container *target = child->container->sandbox;
+	uint64_t flags = target->ns_flags & ~(uint64_t)CLONE_NEWPID;
+	if (setns(target->ns_pidfd, (int)flags) < 0)
+		return -errno;
+	if (flags & CLONE_NEWTIME)
+		child->clock_shift = target->clock_shift;
+	return flags & CLONE_NEWUSER ? userns_become_root() : 0;
+}
+
+/* Offsets can be set until a first process is in the namespace; unshare leaves this one outside. */
+static int time_offsets(struct child *child, const struct op_time_offsets *op)
+{
+	char text[128];
+	if (op->monotonic_ns >= NANOSECONDS || op->boottime_ns >= NANOSECONDS)
+		return -EINVAL;
+	int n = snprintf(text, sizeof(text), "monotonic %d %u\nboottime %d %u\n", op->monotonic_s, op->monotonic_ns,
+			 op->boottime_s, op->boottime_ns);
+	if (unshare(CLONE_NEWTIME) < 0)
+		return child_fail(child, -errno, "making a time namespace");
+	int fd = openat(host.proc_fd, "self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	int error = fd < 0 ? -errno : write_all(fd, text, (size_t)n);
+	close_fd(&fd);
+	if (error < 0)
+		return child_fail(child, error, "setting the clocks of a time namespace");
+	fd = openat(host.proc_fd, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	error = fd < 0 || setns(fd, CLONE_NEWTIME) < 0 ? -errno : 0;
+	close_fd(&fd);
+	child->clock_shift = shift_of(op);
+	return error;
+}
+
+/* --- the view of the own cgroups -------------------------------------------------------------------------------- */
+
+static int open_cgroup(struct child *child, const char *path)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree >= 0 && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+		return tree;
+	int error = child_fail(child, -errno, path);
+	close_fd(&tree);
+	return error;
+}
+
+/* A read-only mount of a new tmpfs holds the names: still writable for us, through the descriptor got before. */
+static int open_tmpfs(void)
+{
+	int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	int fd = -1;
+	if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "755", 0) == 0 &&
+	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "64k", 0) == 0 &&
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	int error = fd < 0 ? -errno : fd;
+	close(fs);
+	return error;
+}
+
+static int fill_view(struct child *child, int dir, const struct op_cgroup_view *op)
+{
+	struct wire_reader names = { op->names.p, op->names.p + op->names.len, false };
+	struct wire_reader paths = { op->paths.p, op->paths.p + op->paths.len, false };
+	struct wire_reader links = { op->links.p, op->links.p + op->links.len, false };
+	for (uint32_t i = 0; i < op->names.count; i++) {
+		const char *name = wire_get_str(&names).p, *path = wire_get_str(&paths).p;
+		int tree = open_cgroup(child, path);
+		if (tree < 0)
+			return tree;
+		int error = mkdirat(dir, name, 0755) < 0 ||
+					    syscall(SYS_move_mount, tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0
+				    ? child_fail(child, -errno, name)
+				    : 0;
+		close(tree);
+		if (error < 0)
+			return error;
+	}
+	for (uint32_t i = 0; i + 1 < op->links.count; i += 2) {
+		const char *name = wire_get_str(&links).p, *text = wire_get_str(&links).p;
+		if (symlinkat(text, dir, name) < 0)
+			return child_fail(child, -errno, name);
+	}
+	return 0;
+}
+
+static int cgroup_view(struct child *child, const struct op_cgroup_view *op)
+{
+	if (child->root_fd < 0 || op->paths.count != (op->names.count ? op->names.count : 1) || op->links.count % 2)
+		return -EINVAL;
+	struct wire_reader paths = { op->paths.p, op->paths.p + op->paths.len, false };
+	int fd = op->names.count ? open_tmpfs() : open_cgroup(child, wire_get_str(&paths).p);
+	if (fd < 0)
+		return fd;
+	int error = root_attach(child, fd, op->target.p, true);
+	if (error == 0 && op->names.count)
+		error = fill_view(child, fd, op);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	if (error == 0 && op->names.count && syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+int spaces_perform(struct child *child, uint16_t code, struct wire_reader *r)
+{
+	switch (code) {
+	case OP_UNSHARE: {
+		struct op_unshare op;
+		op_decode_unshare(r, &op);
+		return unshare((int)op.namespaces) < 0 ? -errno : 0;
+	}
+	case OP_TIME_OFFSETS: {
+		struct op_time_offsets op;
+		op_decode_time_offsets(r, &op);
+		return time_offsets(child, &op);
+	}
+	case OP_USER_SPACES:
+		return userns_spaces(child);
+	case OP_USER_ENTER:
+		return userns_enter(child);
+	case OP_CGROUP_VIEW: {
+		struct op_cgroup_view op;
+		op_decode_cgroup_view(r, &op);
+		return cgroup_view(child, &op);
+	}
+	default:
+		return -ENOSYS;
+	}
+}

@@ -1,0 +1,265 @@
+/*
+ * User namespaces. The sandbox is built by a process that has the host's rights and enters the user namespace last:
+ * so device nodes can be made, /proc and /sys be mounted without conditions, and the mounts stay the host's, out of
+ * reach of whoever is root inside. What must belong to the user namespace for its root to have rights over it (network,
+ * ipc, uts) is made together with it, beforehand, by a process that does nothing else.
+ *
+ * Nothing is ever written with the ids of a range: layers, the writable layer and binds are mounted with their ids
+ * mapped, so that the same directories serve any range, and what root inside writes is root's on the disk.
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+void userns_init(struct userns *u)
+{
+	*u = (struct userns){ .user = -1 };
+}
+
+void userns_close(struct userns *u)
+{
+	close_fd(&u->user);
+	for (unsigned i = 0; i < u->owned_count; i++)
+		close_fd(&u->owned[i]);
+	userns_init(u);
+}
+
+/* --- in the launcher ---------------------------------------------------------------------------------------------- */
+
+static int keep_alive(void *unused) __attribute__((noreturn));
+static int keep_alive(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+static int open_ns(pid_t pid, const char *kind)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%d/ns/%s", pid, kind);
+	int fd = openat(host.proc_fd, path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_map(pid_t pid, const char *file, const struct op_user_make *op)
+{
+	char path[64], text[64];
+	snprintf(path, sizeof(path), "%d/%s", pid, file);
+	int n = snprintf(text, sizeof(text), "0 %u %u\n", op->first, op->count);
+	int fd = openat(host.proc_fd, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = write_all(fd, text, (size_t)n);
+	close(fd);
+	return error;
+}
+
+static int take_spaces(struct container *c, pid_t pid, const struct op_user_make *op)
+{
+	static const struct {
+		uint64_t flag;
+		const char *kind;
+	} kinds[] = { { CLONE_NEWNET, "net" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" } };
+	struct userns *u = &c->userns;
+	u->first = op->first;
+	u->flags = CLONE_NEWUSER | op->namespaces;
+	u->user = open_ns(pid, "user");
+	if (u->user < 0)
+		return u->user;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (!(op->namespaces & kinds[i].flag))
+			continue;
+		int fd = open_ns(pid, kinds[i].kind);
+		if (fd < 0)
+			return fd;
+		u->owned[u->owned_count++] = fd;
+		if (kinds[i].flag == CLONE_NEWNET) {
+			close_fd(&c->net_ns);
+			c->net_ns = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		}
+	}
+	return 0;
+}
+
+/* Pipes can be opened again (/dev/stdout) only by their owner. */
+static void give_streams(struct container *c, uint32_t id)
+{
+	for (int i = 0; i < 3; i++) {
+		struct stat st;
+		if (c->io.child[i] >= 0 && fstat(c->io.child[i], &st) == 0 && S_ISFIFO(st.st_mode))
+			(void)!fchown(c->io.child[i], id, id);
+	}
+}
+
+int userns_make(struct container *c, const struct op_user_make *op)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	const uint64_t ownable = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	if (op->count == 0 || op->first > UINT32_MAX - op->count || (op->namespaces & ~ownable))
+		return -EINVAL;
+	userns_close(&c->userns);
+	/* shares our memory, so nothing is copied; without an exit signal it disturbs no one */
+	int flags = CLONE_VM | CLONE_FILES | CLONE_NEWUSER | (int)op->namespaces;
+	pid_t pid = clone(keep_alive, stack + sizeof(stack), flags, NULL);
+	if (pid < 0)
+		return -errno;
+	int error = write_map(pid, "uid_map", op);
+	if (error == 0)
+		error = write_map(pid, "gid_map", op);
+	if (error == 0)
+		error = take_spaces(c, pid, op);
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	if (error < 0)
+		userns_close(&c->userns);
+	else
+		give_streams(c, op->first);
+	return error;
+}
+
+/* --- in the child ------------------------------------------------------------------------------------------------- */
+
+/* The kernel takes the rights over files from a process whose file system id is not root: take them back. */
+static int regain_capabilities(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted;
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+int userns_spaces(struct child *child)
+{
+	const struct userns *u = &child->container->userns;
+	if (u->user < 0)
+		return child_fail(child, -EINVAL, "no user namespace was made");
+	for (unsigned i = 0; i < u->owned_count; i++) {
+		if (setns(u->owned[i], 0) < 0)
+			return -errno;
+	}
+	setfsgid(u->first);
+	setfsuid(u->first);
+	if ((uint32_t)setfsuid((uid_t)-1) != u->first || (uint32_t)setfsgid((gid_t)-1) != u->first)
+		return child_fail(child, -EINVAL, "the container's root is not an id of this machine");
+	return regain_capabilities();
+}
+
+int userns_become_root(void)
+{
+	return setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ? -errno : 0;
+}
+
+int userns_enter(struct child *child)
+{
+	const struct userns *u = &child->container->userns;
+	if (u->user < 0)
+		return child_fail(child, -EINVAL, "no user namespace was made");
+	return setns(u->user, CLONE_NEWUSER) < 0 ? -errno : userns_become_root();
+}
+
+/* --- mounts with mapped ids ---------------------------------------------------------------------------------------- */
+
+int userns_map_mount(struct child *child, int mount_fd, bool recursive, const char *what)
+{
+	const struct userns *u = &child->container->userns;
+	if (u->user < 0)
+		return 0;
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)u->user };
+	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+	if (syscall(SYS_mount_setattr, mount_fd, "", flags, &attr, sizeof(attr)) == 0)
+		return 0;
+	/* file systems that cannot do it say EINVAL, and so does much else */
+	return child_fail(child, errno == EINVAL ? -EOPNOTSUPP : -errno, what);
+}
+
+/* A private copy of the mount at `path`, its ids mapped. */
+static int mapped_tree(struct child *child, const char *path)
+{
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		return child_fail(child, -errno, path);
+	int error = userns_map_mount(child, tree, false, path);
+	if (error == 0)
+		return tree;
+	close(tree);
+	return error;
+}
+
+static int set_layer(struct child *child, int fs, const char *key, int fd, const char *path)
+{
+	return syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, NULL, fd) < 0 ? child_fail(child, -errno, path) : 0;
+}
+
+/* The upper and the work directory have to be of one mount: the directory that both are in is mapped. */
+static int set_upper(struct child *child, int fs, const struct op_root_overlay *op)
+{
+	char parent[PATH_MAX];
+	const char *name = strrchr(op->upper.p, '/'), *work = strrchr(op->work.p, '/');
+	if (!name || !work || name - op->upper.p != work - op->work.p || name == op->upper.p ||
+	    strncmp(op->upper.p, op->work.p, (size_t)(name - op->upper.p)) != 0 || op->upper.len >= sizeof(parent))
+		return child_fail(child, -EINVAL, op->work.p);
+	memcpy(parent, op->upper.p, (size_t)(name - op->upper.p));
+	parent[name - op->upper.p] = 0;
+	int tree = mapped_tree(child, parent);
+	if (tree < 0)
+		return tree;
+	int error = 0;
+	const char *const keys[] = { "upperdir", "workdir" }, *const names[] = { name + 1, work + 1 };
+	for (size_t i = 0; error == 0 && i < ARRAY_LEN(keys); i++) {
+		int dir = openat(tree, names[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		error = dir < 0 ? child_fail(child, -errno, op->upper.p) : set_layer(child, fs, keys[i], dir, op->upper.p);
+	}
+	if (error == 0 && (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "redirect_dir", "off", 0) < 0 ||
+			   syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "metacopy", "off", 0) < 0))
+		error = -errno;
+	return error;
+}
+
+/*
+ * The overlay itself is the host's. Its descriptors are left open: closing one takes its mount apart, which waits for
+ * an RCU grace period, and all are closed when the sandbox is ready.
+ */
+int userns_overlay(struct child *child, const struct op_root_overlay *op)
+{
+	int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return child_fail(child, -errno, "overlay");
+	struct wire_reader r = { op->lowers.p, op->lowers.p + op->lowers.len, false };
+	int error = 0;
+	for (uint32_t i = 0; error == 0 && i < op->lowers.count; i++) {
+		const char *path = wire_get_str(&r).p;
+		int tree = mapped_tree(child, path);
+		error = tree < 0 ? tree : set_layer(child, fs, "lowerdir+", tree, path);
+	}
+	if (error == 0 && op->upper.len)
+		error = set_upper(child, fs, op);
+	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
+	int fd = error == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) : -1;
+	if (error == 0 && fd < 0)
+		error = -errno;
+	close(fs);
+	if (error == 0)
+		error = root_stage(child, fd);
+	close_fd(&fd);
+	return error;
+}
