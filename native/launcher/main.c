@@ -2,9 +2,11 @@
  * thaw-launcher serve --socket PATH     the resident launcher and its keeper
  * thaw-launcher run  --plan-fd N        one plan, no daemon: waits for it and exits with its status
  * thaw-launcher loop --plan-fd N ...    one plan again and again, its latencies on stdout
+ * thaw-launcher measure KIND ...        single steps again and again: see measure.c
  */
 #define _GNU_SOURCE
 #include "launcher.h"
+#include "measure.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -46,6 +48,7 @@ static const char usage[] =
 	"usage: thaw-launcher serve --socket PATH\n"
 	"       thaw-launcher run --plan-fd N [--cleanup-fd N] [--stage DIR] [--detach]\n"
 	"       thaw-launcher loop --plan-fd N [--cleanup-fd N] [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
+	"       thaw-launcher measure KIND ...\n"
 	"       thaw-launcher version\n"
 	"\n"
 	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run.\n";
@@ -387,6 +390,8 @@ int main(int argc, char **argv)
 {
 	struct options o;
 	launcher_argv = argv;
+	if (argc > 1 && !strcmp(argv[1], "measure"))
+		return measure_main(argc - 1, argv + 1);
 	if (parse(argc, argv, &o) < 0) {
 		fputs(usage, stderr);
 		return 2;

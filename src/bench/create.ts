@@ -18,7 +18,8 @@ import { commandPlan, listPeers } from "./peers.ts";
 import { makeReport, publish } from "./report.ts";
 import { makeRoot } from "./root.ts";
 import { loopPlan } from "./samples.ts";
-import { type Row, summarize } from "./stats.ts";
+import type { Row } from "./schema.ts";
+import { summarize } from "./stats.ts";
 
 interface CreateOptions {
   readonly seconds: number;

@@ -19,8 +19,9 @@ import { makeContext } from "../cli/context.ts";
 import { stopDaemon } from "../cli/stop-daemon.ts";
 import { ThawError } from "../common/errors.ts";
 import { askFor } from "./ask.ts";
-import { makeReport, PLAIN, publish, type Report } from "./report.ts";
-import { percentile, type Row, summarize } from "./stats.ts";
+import { makeReport, PLAIN, publish } from "./report.ts";
+import type { Report, Row } from "./schema.ts";
+import { percentile, summarize } from "./stats.ts";
 import { waitForService } from "./watch.ts";
 
 interface DemoOptions {
@@ -184,7 +185,7 @@ const PHASES: Readonly<Record<string, string>> = {
 
 function printEnd({ extra = {} }: Report): void {
   const table = new Table({ head: ["wake-up, median", "ms since the connection"], ...PLAIN });
-  for (const [name, ms] of Object.entries(extra.phases ?? {})) table.push([PHASES[name] ?? name, ms]);
+  for (const [name, ms] of Object.entries(extra.phases ?? {})) table.push([PHASES[name] ?? name, String(ms)]);
   console.log(table.toString());
   console.log(`cold start / wake-up, p50: ${extra.ratio}x (engine: ${extra.engine})`);
   const disk = (Number(extra.checkpoint_disk_bytes) / 2 ** 20).toFixed(1);

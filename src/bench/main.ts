@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { createCommand } from "./create.ts";
 import { demoCommand } from "./demo.ts";
+import { primitivesCommand } from "./primitives/command.ts";
 
 /** Runs `thaw bench ARGV`. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -9,6 +10,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description("Measure thaw on this machine. Figures mean little without the machine and the pace beside them.")
     .showHelpAfterError("(thaw bench --help lists the benchmarks)")
     .addCommand(createCommand())
+    .addCommand(primitivesCommand())
     .addCommand(demoCommand());
   if (argv.length === 0) {
     program.outputHelp();

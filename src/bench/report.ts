@@ -2,25 +2,7 @@
 import { cpus, totalmem } from "node:os";
 import Table from "cli-table3";
 import { VERSION } from "../common/version.ts";
-import type { Row } from "./stats.ts";
-
-/** The JSON object of a benchmark. `extra` holds what only this one has. */
-export interface Report {
-  readonly bench: string;
-  readonly version: string;
-  readonly machine: Machine;
-  readonly rows: readonly Row[];
-  readonly extra?: Readonly<Record<string, unknown>>;
-}
-
-/** Where the figures were measured: they mean little without it. */
-export interface Machine {
-  readonly kernel: string;
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memory_mb: number;
-  readonly cgroups: string;
-}
+import { FORMAT, type Machine, type Report, type Row } from "./schema.ts";
 
 /** This machine. */
 export async function describeMachine(): Promise<Machine> {
@@ -42,7 +24,7 @@ export async function makeReport(
   rows: readonly Row[],
   extra?: Record<string, unknown>,
 ): Promise<Report> {
-  const report = { bench, version: VERSION, machine: await describeMachine(), rows };
+  const report: Report = { format: FORMAT, bench, version: VERSION, machine: await describeMachine(), rows: [...rows] };
   return extra === undefined ? report : { ...report, extra };
 }
 
@@ -60,9 +42,13 @@ export const PLAIN = {
   style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
 };
 
+/** The machine in a line. */
+export function renderMachine({ kernel, cpu, cores, memory_mb, cgroups }: Machine): string {
+  return `Linux ${kernel}, ${cores} x ${cpu}, ${memory_mb} MB, cgroups ${cgroups}`;
+}
+
 /** The rows as a table. */
 export function renderRows(report: Report): string {
-  const { kernel, cpu, cores, memory_mb, cgroups } = report.machine;
   const table = new Table({
     head: ["", "n", "p50 ms", "p99 ms", "min", "max", "pace"],
     colAligns: ["left", "right", "right", "right", "right", "right", "left"],
@@ -72,11 +58,15 @@ export function renderRows(report: Report): string {
     const figures = row.n === 0 ? ["-", "-", "-", "-"] : [row.p50_ms, row.p99_ms, row.min_ms, row.max_ms].map(ms);
     table.push([row.name, row.n, ...figures, row.n === 0 ? (row.note ?? "") : row.pace]);
   }
-  return `${table.toString()}\nLinux ${kernel}, ${cores} x ${cpu}, ${memory_mb} MB, cgroups ${cgroups}`;
+  return `${table.toString()}\n${renderMachine(report.machine)}`;
 }
 
-/** Prints a report as asked for, and leaves it in a file when one is named. */
-export async function publish(report: Report, options: { json?: boolean; jsonFile?: string }): Promise<void> {
+/** Prints a report as asked for, and leaves it in a file when one is named. `render` makes its text. */
+export async function publish(
+  report: Report,
+  options: { json?: boolean; jsonFile?: string },
+  render: (report: Report) => string = renderRows,
+): Promise<void> {
   if (options.jsonFile !== undefined) await Bun.write(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
-  console.log(options.json ? JSON.stringify(report) : renderRows(report));
+  console.log(options.json ? JSON.stringify(report) : render(report));
 }

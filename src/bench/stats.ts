@@ -1,21 +1,8 @@
 /** Latencies as the benchmarks report them. Percentiles are nearest-rank: always a value that was measured. */
+import type { Row } from "./schema.ts";
 
-/** One row of a benchmark's table and of its JSON. All times in milliseconds. */
-export interface Row {
-  readonly name: string;
-  readonly n: number;
-  readonly p50_ms: number;
-  readonly p99_ms: number;
-  readonly mean_ms: number;
-  readonly min_ms: number;
-  readonly max_ms: number;
-  /** How the runs were spaced: "back-to-back", "one every 20 ms", ... */
-  readonly pace: string;
-  /** What was timed, where it is not plain from the name; why there is no result when n is 0. */
-  readonly note?: string;
-}
-
-const round = (ms: number) => Math.round(ms * 1000) / 1000;
+/** To a tenth of a microsecond: some of what is measured takes no more than one. */
+const round = (ms: number) => Math.round(ms * 10_000) / 10_000;
 
 /** The value below or at which `share` (0..1) of the sorted samples lie. @throws RangeError without samples. */
 export function percentile(sorted: readonly number[], share: number): number {

@@ -1,0 +1,146 @@
+/**
+ * `thaw bench primitives`: what the single steps of making a container cost on this kernel, by themselves: roots,
+ * mount namespaces, each kind of namespace, network namespaces in parallel, cgroups. The figures follow the
+ * deconstructions in the literature on lean containers; `thaw bench create` shows what the steps come to together.
+ * Everything is made in namespaces, directories and cgroup leaves of the benchmark's own, which are gone at its end,
+ * also when it is interrupted.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { parseDuration } from "../../api/values.ts";
+import { makeReport, publish } from "../report.ts";
+import type { Row } from "../schema.ts";
+import { cgroupCases } from "./cgroups.ts";
+import { type Case, measure, type Settings } from "./measure.ts";
+import { namespaceCases, networkCases } from "./namespaces.ts";
+import { mountNamespaceCases, rootCases } from "./roots.ts";
+import { FIGURES, type FigureName, renderFigures } from "./text.ts";
+
+interface PrimitivesOptions {
+  readonly only?: readonly FigureName[];
+  readonly seconds: number;
+  readonly count?: number;
+  readonly paced: number;
+  readonly layers: readonly number[];
+  readonly mounts: readonly number[];
+  readonly parallel: readonly number[];
+  readonly json?: boolean;
+  readonly jsonFile?: string;
+}
+
+const NAMES = Object.keys(FIGURES) as FigureName[]; // the keys of a literal
+const INTERRUPTED = 130;
+
+export function primitivesCommand(): Command {
+  return new Command("primitives")
+    .description("what single steps of making a container cost on this kernel: mounts, namespaces, cgroups")
+    .option("--only <figures>", `some of the figures: 1 to 5, or ${NAMES.join(", ")}`, figures)
+    .option("--seconds <n>", "how long each case runs", positive, 1)
+    .option("--count <n>", "how often each case runs, in place of --seconds", whole)
+    .option("--paced <duration>", "from one step to the next in the paced cases", milliseconds, 20)
+    .option("--layers <list>", "layers of the overlays", list(200), [1, 2, 4, 8, 16, 32, 64])
+    .option(
+      "--mounts <list>",
+      "mounts beside which mount namespaces are made",
+      list(65536),
+      [1, 4, 16, 64, 256, 1024, 4096],
+    )
+    .option("--parallel <list>", "network namespaces that are made at a time", list(64), [1, 2, 4, 8, 16, 32])
+    .option("--json", "print one JSON object")
+    .option("--json-file <file>", "leave the JSON object in a file")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  thaw bench primitives --only cgroups\n  thaw bench primitives --seconds 3 --json-file primitives.json",
+    )
+    .action(runPrimitives);
+}
+
+function figures(text: string): FigureName[] {
+  return text.split(",").map((word) => {
+    const name = NAMES.find((known, index) => word.trim() === known || word.trim() === String(index + 1));
+    if (name === undefined) throw new InvalidArgumentError(`expected some of ${NAMES.join(", ")}, or 1 to 5`);
+    return name;
+  });
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 3600)) throw new InvalidArgumentError("expected a number above 0, at most 3600");
+  return value;
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError("expected a whole number from 1 up");
+  return Number(text);
+}
+
+const list = (most: number) => (text: string) =>
+  text.split(",").map((word) => {
+    const value = whole(word.trim());
+    if (value > most) throw new InvalidArgumentError(`expected at most ${most}`);
+    return value;
+  });
+
+function milliseconds(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms <= 0) throw new InvalidArgumentError("expected a duration such as 20ms");
+  return ms;
+}
+
+async function runPrimitives(options: PrimitivesOptions): Promise<void> {
+  const interrupt = new AbortController();
+  const stop = () => interrupt.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  const directory = await mkdtemp(join(tmpdir(), "thaw-bench-"));
+  try {
+    const rows = await measureAll(options, directory, interrupt.signal);
+    await publish(await makeReport("primitives", rows), options, renderFigures);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    console.error("interrupted");
+    process.exitCode = INTERRUPTED;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function measureAll(options: PrimitivesOptions, directory: string, signal: AbortSignal): Promise<Row[]> {
+  const { seconds, count, paced: pacedMs, only = NAMES } = options;
+  const limit = count === undefined ? { seconds } : { count };
+  const rows: Row[] = [];
+  for (const figure of NAMES.filter((name) => only.includes(name))) {
+    // To stderr, so that stdout is the result, whichever form it has.
+    const announce = (name: string) => console.error(`${figure}: ${name}`);
+    const settings: Settings = { directory, pacedMs, signal, announce, ...limit };
+    const { cases, remove } = await casesOf(figure, options, settings);
+    try {
+      for (const one of cases) rows.push(...(await measure(one, settings)));
+    } finally {
+      await remove();
+    }
+  }
+  return rows;
+}
+
+interface Prepared {
+  readonly cases: readonly Case[];
+  readonly remove: () => Promise<void>;
+}
+
+async function casesOf(figure: FigureName, options: PrimitivesOptions, settings: Settings): Promise<Prepared> {
+  const nothing = async () => {};
+  switch (figure) {
+    case "roots":
+      return rootCases(settings, options.layers);
+    case "mount-namespaces":
+      return mountNamespaceCases(settings, options.mounts);
+    case "namespaces":
+      return { cases: namespaceCases(), remove: nothing };
+    case "network":
+      return { cases: networkCases(options.parallel), remove: nothing };
+    case "cgroups":
+      return cgroupCases(settings);
+  }
+}
