@@ -48,7 +48,7 @@ dist/thaw: $(THAW_SOURCES) package.json package-lock.json | setup-build
 	@mv $@.new $@
 
 # Each C program is linked from an archive, so that a native test may include a file of the launcher to
-# reach what is private in it. Sanitized objects lie beside the others, under build/sanitized.
+# reach what is private in it, and what a test defines stands in for the launcher's (the first definition counts). Sanitized objects lie beside the others, under build/sanitized.
 define c-flavour
 build/$(1)/%.o: %.c Makefile | setup-build
 	@mkdir -p $$(@D)
@@ -60,7 +60,7 @@ build/$(1)/launcher.a: $$(LIBRARY_C:%.c=build/$(1)/%.o)
 	@ar rcs $$@ $$^
 
 build/$(1)/test-%: build/$(1)/tests/native/%.o build/$(1)/launcher.a
-	@$$(CC) $$(CFLAGS) $(2) $(3) $$^ $$(LDLIBS) -o $$@
+	@$$(CC) $$(CFLAGS) $(2) $(3) -Wl,--allow-multiple-definition $$^ $$(LDLIBS) -o $$@
 endef
 $(eval $(call c-flavour,plain,,-static))
 $(eval $(call c-flavour,sanitized,$$(SANITIZE),))
