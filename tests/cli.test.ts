@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { CommandLine, outcome } from "./support/cli.ts";
+import { statusOf } from "./support/world.ts";
 
 const isRoot = process.getuid?.() === 0;
 const described = describe.skipIf(!isRoot);
@@ -192,6 +193,29 @@ described(`thaw run${why}`, () => {
     ];
     const result = await cli.thaw("run", "--rm", ...options, "--rootfs", "root", "--", "/bin/sh", "-c", script);
     expect(result.stdout).toBe("file b\n/tmp\n1234\nthere\nnoted\nrefused\n");
+  });
+
+  test("--userns auto gives ids of its own, which inspect shows and a checkpoint is refused for", async () => {
+    const { stdout: id } = await cli.thaw(
+      "run",
+      "-d",
+      "--userns",
+      "auto",
+      "--rootfs",
+      "root",
+      "--",
+      "/bin/sleep",
+      "99",
+    );
+    const [details] = JSON.parse((await cli.thaw("inspect", id.trim())).stdout);
+    expect(details.HostConfig.UsernsMode).toBe("auto");
+    expect(details.HostConfig.IDMappings.UidMap).toEqual([expect.stringMatching(/^0:\d{7,10}:65536$/)]);
+    expect(statusOf(details.State.Pid, "Uid")).toStartWith(details.HostConfig.IDMappings.UidMap[0].split(":")[1]);
+    const refused = await cli.thaw("checkpoint", "create", id.trim(), "never");
+    expect(refused.stderr).toMatch(/has a user namespace.*\n {2}hint: /);
+    await cli.thaw("rm", "-f", id.trim());
+    const odd = await cli.thaw("run", "--userns", "keep-id", "--rootfs", "root", "--", "/bin/true");
+    expect([odd.exitCode, odd.stderr]).toEqual([125, expect.stringContaining("expected auto or host")]);
   });
 
   test("changes nothing in the directory it runs in", async () => {

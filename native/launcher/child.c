@@ -98,6 +98,16 @@ static int set_capabilities(struct child *child, const struct op_capabilities *o
 	return 0;
 }
 
+/* The user may open its pipes and its terminal again by name (/dev/stdout), which only an owner can. */
+static void give_streams(const struct streams *io, uid_t uid)
+{
+	for (int i = 0; io->mode != STDIO_NONE && i < 3; i++) {
+		struct stat st;
+		if (io->child[i] >= 0 && fstat(io->child[i], &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(io->child[i])))
+			(void)!fchown(io->child[i], uid, (gid_t)-1);
+	}
+}
+
 static int set_user(struct child *child, const struct op_user *op)
 {
 	gid_t groups[256];
@@ -111,6 +121,7 @@ static int set_user(struct child *child, const struct op_user *op)
 			return child_fail(child, -EINVAL, "group is not a number");
 		groups[count++] = (gid_t)gid;
 	}
+	give_streams(&child->container->io, op->uid);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(count, groups) < 0 || setresgid(op->gid, op->gid, op->gid) < 0 ||
 	    setresuid(op->uid, op->uid, op->uid) < 0)
 		return -errno;

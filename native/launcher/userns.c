@@ -96,10 +96,10 @@ static int take_spaces(struct container *c, pid_t pid, const struct op_user_make
 	return 0;
 }
 
-/* Pipes can be opened again (/dev/stdout) only by their owner. */
+/* So that root inside may open its pipes again by name, and give them to another user. */
 static void give_streams(struct container *c, uint32_t id)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; c->io.mode != STDIO_NONE && i < 3; i++) {
 		struct stat st;
 		if (c->io.child[i] >= 0 && fstat(c->io.child[i], &st) == 0 && S_ISFIFO(st.st_mode))
 			(void)!fchown(c->io.child[i], id, id);

@@ -71,7 +71,6 @@ const SENT_BY_DEFAULT = {
   IpcMode: unsupported("private"),
   PidMode: unsupported(),
   UTSMode: unsupported(),
-  UsernsMode: unsupported("host"),
   Cgroup: unsupported(),
   CgroupParent: unsupported(),
   Isolation: unsupported("default"),
@@ -106,6 +105,8 @@ export const hostConfigSchema = z
       .nullish(),
     AutoRemove: z.boolean().nullish(),
     Init: z.boolean().nullish(),
+    // Empty and "host" are no user namespace.
+    UsernsMode: z.enum(["", "host", "auto"], { error: 'expected "auto" or "host"' }).nullish(),
   })
   .catchall(unsupported());
 

@@ -4,8 +4,8 @@
  * The first rows are the critical path that the lean-container literature measures: make the container, its
  * process exits at once, wait for it; timed inside the launcher, around the very code that `thaw run` uses. `private`
  * has mount, pid, ipc and uts namespaces of its own, joins a cgroup leaf in each hierarchy, pivots into a real root with
- * /proc and drops its capabilities; `fresh-cgroup` also makes and removes those leaves each time; `exec-true` runs
- * /bin/true in it. The rows after them are whole commands on the same root, ours and other people's, started and
+ * /proc and drops its capabilities; `userns` is the same in a user namespace, its root idmapped; `fresh-cgroup` also makes
+ * and removes those leaves each time; `exec-true` runs /bin/true in it. The rows after them are whole commands on the same root, ours and other people's, started and
  * awaited by the same loop, so that they can be compared with each other and not with the first ones.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -31,6 +31,8 @@ interface CreateOptions {
 }
 
 const PEER_RUNS = 40;
+/** Any will do: nothing is left that has them. */
+const BENCH_IDS = { first: 2 ** 30, count: 65_536 };
 
 export function createCommand(): Command {
   return new Command("create")
@@ -98,6 +100,7 @@ async function criticalPath(options: CreateOptions, root: string, directory: str
       rows.push(summarize(name, samples, paceOf(options)));
     };
     await run("private", leanPlan(lean), []);
+    await run("userns", leanPlan({ ...lean, ids: BENCH_IDS }), []);
     await run("fresh-cgroup", leanPlan(lean), cleanup);
     await run("exec-true", leanPlan({ ...lean, argv: ["/bin/true"], env: ["PATH=/bin"] }), []);
   } finally {

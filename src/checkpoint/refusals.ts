@@ -21,6 +21,13 @@ export function checkDumpable({ spec, state }: Container): void {
       hint: "Run it without -t.",
     });
   }
+  if (spec.userns) {
+    throw new ThawError(
+      "CHECKPOINT_FAILED",
+      `${spec.name} has a user namespace, and CRIU cannot restore a process into one that is there already`,
+      { hint: "Run it without --userns auto." },
+    );
+  }
 }
 
 const SIGKILL = 9;

@@ -12,6 +12,7 @@ import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "../sandbox/index.ts";
 import { Attachments } from "./attach.ts";
 import { checkSpec } from "./check.ts";
+import { withIds } from "./ids.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { checkName, inventName } from "./names.ts";
 import type { StartFailure } from "./outcome.ts";
@@ -58,13 +59,14 @@ export class ContainerCore {
   /**
    * Adds a checked container. The row comes first: a directory without a row is swept up, a row without its directory
    * would be a broken container.
-   * @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE; nothing is left then.
+   * @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE, UNSUPPORTED_MACHINE; nothing is left then.
    */
   insert(wanted: ContainerSpec, restoredFrom: string | undefined): Container {
     const name = wanted.name || inventName((candidate) => this.store.nameTaken(candidate));
     checkName(name);
     checkSpec(wanted);
-    const container = newContainer(newContainerId(), { ...wanted, name }, { restoredFrom, service: undefined });
+    const spec = withIds({ ...wanted, name }, this.store.all(), this.parts.paths.data);
+    const container = newContainer(newContainerId(), spec, { restoredFrom, service: undefined });
     this.store.insert(container);
     const { directory } = this.place(container.id);
     try {

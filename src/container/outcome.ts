@@ -51,7 +51,25 @@ export function startFailure(container: Container, event: FailedMessage): StartF
     });
     return { error, exitCode: 126 };
   }
-  return { error: planFailure(event), exitCode: 125 };
+  return { error: idFailure(event) ?? planFailure(event), exitCode: 125 };
+}
+
+/** What user namespaces can meet. */
+function idFailure(event: FailedMessage): ThawError | undefined {
+  const operation = opNames[event.code];
+  const name = errnoName(event.errno);
+  if (name === "EOPNOTSUPP") {
+    const what = `${event.detail} is on a file system that cannot map ids`;
+    return new ThawError("START_FAILED", `${what}, which a container with a user namespace needs`, {
+      hint: "Use a directory on ext4, xfs, btrfs or tmpfs, or leave out --userns auto.",
+    });
+  }
+  if (operation === "user_make" && name === "ENOSPC") {
+    return new ThawError("START_FAILED", "the machine allows no more user namespaces", {
+      hint: "Raise /proc/sys/user/max_user_namespaces, or end containers.",
+    });
+  }
+  return undefined;
 }
 
 function execFailure({ spec }: Container, event: FailedMessage): StartFailure {

@@ -30,6 +30,7 @@ export function sandboxOf(spec: ContainerSpec, place: ContainerPlace, cgroups: C
     hostname: spec.hostname || place.id.slice(0, 12),
     network: spec.network,
     binds: spec.binds,
+    ids: spec.userns?.ids,
   };
 }
 

@@ -4,6 +4,8 @@
  * is the wish, the launcher's record is the fact; `ContainerManager.reconcile` makes them agree after a crash.
  */
 
+import type { IdRange } from "../sandbox/index.ts";
+
 /** What may be asked of a container; the fields follow the Docker Engine API's meaning. */
 export interface ContainerSpec {
   readonly name: string;
@@ -32,6 +34,13 @@ export interface ContainerSpec {
   readonly autoRemove: boolean;
   /** A small init as pid 1, the command as pid 2 (needed for checkpoints); without it the command is pid 1. */
   readonly init: boolean;
+  /** A user namespace of its own; without it the ids inside are the host's. */
+  readonly userns?: UserNamespace | undefined;
+}
+
+export interface UserNamespace {
+  /** The host's ids it has, for as long as the container exists; chosen when it is created. */
+  readonly ids: IdRange | undefined;
 }
 
 export interface Bind {

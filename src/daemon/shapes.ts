@@ -3,6 +3,7 @@
  */
 import type { ContainerDetails, ContainerSummary, MountPoint, PortSummary, ThawFacts } from "../api/containers.ts";
 import type { Container } from "../container/types.ts";
+import type { IdRange } from "../sandbox/index.ts";
 
 /** Docker's word for "not yet". */
 const NEVER = "0001-01-01T00:00:00Z";
@@ -91,10 +92,19 @@ function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
     NetworkMode: spec.network,
     AutoRemove: spec.autoRemove,
     Init: spec.init,
+    UsernsMode: spec.userns ? "auto" : "",
+    ...idMappings(spec.userns?.ids),
     Privileged: false,
     RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
     LogConfig: { Type: "json-file", Config: {} },
   };
+}
+
+/** As podman shows them: inside, outside, how many. */
+function idMappings(ids: IdRange | undefined): Record<string, unknown> {
+  if (!ids) return {};
+  const map = [`0:${ids.first}:${ids.count}`];
+  return { IDMappings: { UidMap: map, GidMap: map } };
 }
 
 function facts({ spec, restoredFrom, service }: Container): ThawFacts {

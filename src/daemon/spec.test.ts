@@ -58,3 +58,15 @@ test("ports cannot be published from the host's network", () => {
   const request = parse(createSchema, { Image: "i", Cmd: "x", HostConfig }, "");
   expect(() => containerSpec(request, "n", rootfsDefaults([]))).toThrow("host's own network");
 });
+
+test("a user namespace is what `auto` asks for", () => {
+  const userns = (UsernsMode: string | undefined) =>
+    containerSpec(
+      parse(createSchema, { Image: "i", Cmd: "x", HostConfig: { UsernsMode } }, ""),
+      "n",
+      rootfsDefaults([]),
+    ).userns;
+  expect([userns(undefined), userns(""), userns("host")]).toEqual([undefined, undefined, undefined]);
+  expect(userns("auto")).toEqual({ ids: undefined });
+  expect(() => userns("keep-id")).toThrow("HostConfig.UsernsMode");
+});

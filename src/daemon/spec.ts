@@ -51,6 +51,7 @@ export function containerSpec(request: CreateRequest, name: string | undefined, 
     labels: { ...image.labels, ...request.Labels },
     autoRemove: host.AutoRemove ?? false,
     init: host.Init ?? true,
+    userns: host.UsernsMode === "auto" ? { ids: undefined } : undefined,
   };
 }
 

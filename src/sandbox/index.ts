@@ -15,3 +15,4 @@ export {
   startPlanWithoutInit,
 } from "./plan.ts";
 export { type ContainerUser, lookupUser } from "./user.ts";
+export type { IdRange } from "./user-namespace.ts";

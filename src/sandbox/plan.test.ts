@@ -36,6 +36,7 @@ test("every plan survives its encoding and is within the bounds", () => {
   const plans = [
     startPlan(sandbox, program),
     startPlanWithoutInit(sandbox, program),
+    startPlan({ ...sandbox, ids: { first: 4294901760, count: 65535 } }, program),
     leanPlan({ id: "abc", cgroups, root: "/rootfs" }),
     cleanupPlan(cgroups, "abc", ["/c"]),
   ];
@@ -66,6 +67,26 @@ test("the host's network is neither unshared nor touched", () => {
   expect(kinds(ops)).not.toContain("loopback_up");
 });
 
+test("with a user namespace the sandbox is built before it is entered", () => {
+  const ids = { first: 1 << 20, count: 65536 };
+  const ops = sandboxStage({ ...sandbox, ids });
+  const order = kinds(ops);
+  expect(order.indexOf("user_make")).toBe(order.indexOf("spawn") - 1);
+  expect(order.indexOf("user_spaces")).toBeLessThan(order.indexOf("mounts_private"));
+  expect(order.slice(order.indexOf("pivot"))).toEqual([
+    "pivot",
+    "user_enter",
+    "die_with_parent",
+    "mark",
+    "ready",
+    "hold",
+  ]);
+  const devpts = ops.find((op) => op.kind === "mount" && op.fstype === "devpts");
+  expect(devpts?.kind === "mount" && devpts.options).toContain(`gid=${ids.first + 5}`);
+  const made = ops.flatMap((op) => (op.kind === "spawn" || op.kind === "user_make" ? [op.namespaces] : []));
+  expect(made).toEqual([0x4c000000n, 0x20020000n]);
+});
+
 test("a restore can keep the files of /etc and choose the next pid", () => {
   const order = kinds(sandboxStage({ ...sandbox, keepEtc: true, lastPid: 20000 }));
   expect(order).not.toContain("write_file");
@@ -78,10 +99,10 @@ test("the program gives up its rights in the order that works", () => {
   expect(tail).toEqual([
     "spawn",
     "cgroup_join",
+    "oom_score",
     "join",
     "session",
     "stdio_at",
-    "oom_score",
     "umask",
     "working_dir",
     "capabilities",

@@ -10,8 +10,9 @@ import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import type { CgroupLimits, Cgroups } from "./cgroups.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
-import { DEV, DEV_MOUNTS, DEVICE_LINKS, DEVICES, MASKED, PROC, READONLY, SYS } from "./tables.ts";
+import { DEV, DEVICE_LINKS, DEVICES, devMounts, MASKED, PROC, READONLY, SYS } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
+import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
 
 /** A directory or file of the host inside a container. */
 export interface SandboxBind {
@@ -34,6 +35,8 @@ export interface SandboxOptions {
   readonly hostname: string;
   readonly network: "none" | "host";
   readonly binds: readonly SandboxBind[];
+  /** Gives the sandbox a user namespace. */
+  readonly ids?: IdRange | undefined;
   /** The lowers have /etc/hostname, hosts and resolv.conf already (a restore): they are left alone. */
   readonly keepEtc?: boolean;
   /** The next process made in the sandbox gets the pid after this one. */
@@ -49,8 +52,11 @@ export interface ProgramOptions {
   readonly tty: boolean;
 }
 
-/** Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. */
-const OOM_SCORE = 100;
+/**
+ * Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. Set before a user
+ * namespace is entered, in which the file belongs to nobody.
+ */
+const OOM_SCORE: ChildOp = { kind: "oom_score", adj: 100 };
 const FILE_MODE = 0o020666;
 
 /** Makes the sandbox and leaves its holder waiting in it. */
@@ -58,7 +64,7 @@ export function sandboxStage(options: SandboxOptions): Op[] {
   const last: ChildOp[] = options.lastPid === undefined ? [] : [{ kind: "last_pid", pid: options.lastPid }];
   return [
     ...hostStage(options),
-    spawn(Role.holder, Wait.ready, namespacesOf(options)),
+    spawn(Role.holder, Wait.ready, namespacesOfProcess(namespacesOf(options), options.ids)),
     { kind: "die_with_parent" },
     ...insideStage(options),
     ...last,
@@ -73,6 +79,7 @@ export function startPlan(sandbox: SandboxOptions, program: ProgramOptions): Op[
     ...sandboxStage(sandbox),
     { kind: "spawn", role: Role.main, wait: Wait.exec, namespaces: 0n, join: 1 },
     { kind: "cgroup_join" },
+    OOM_SCORE,
     { kind: "join" },
     ...programOps(sandbox, program),
   ];
@@ -82,7 +89,8 @@ export function startPlan(sandbox: SandboxOptions, program: ProgramOptions): Op[
 export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOptions): Op[] {
   return [
     ...hostStage(sandbox),
-    spawn(Role.main, Wait.exec, namespacesOf(sandbox)),
+    spawn(Role.main, Wait.exec, namespacesOfProcess(namespacesOf(sandbox), sandbox.ids)),
+    OOM_SCORE,
     ...insideStage(sandbox),
     ...programOps(sandbox, program, [{ kind: "die_with_parent" }]),
   ];
@@ -102,29 +110,32 @@ export interface LeanOptions {
   /** The program; without one the process exits at once. */
   readonly argv?: readonly string[];
   readonly env?: readonly string[];
+  /** Gives it a user namespace. */
+  readonly ids?: IdRange | undefined;
 }
+
+const LEAN = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
 
 /**
  * A container with namespaces, cgroup leaves, a root with /proc and the default capabilities, and no more: no init, no
  * network namespace, no /dev.
  */
 export function leanPlan(options: LeanOptions): Op[] {
-  const { argv, env = [] } = options;
+  const { argv, env = [], ids } = options;
   const path = argv?.[0];
   const end: ChildOp = argv && path !== undefined ? { kind: "exec", path, argv, env } : { kind: "exit", status: 0 };
   return [
     ...options.cgroups.leaves(options.id).map((leaf): HostOp => ({ kind: "cgroup_make", path: leaf })),
-    spawn(
-      Role.main,
-      end.kind === "exec" ? Wait.exec : Wait.none,
-      Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts,
-    ),
+    ...userNamespace(LEAN, ids),
+    spawn(Role.main, end.kind === "exec" ? Wait.exec : Wait.none, namespacesOfProcess(LEAN, ids)),
     { kind: "die_with_parent" },
     ...CGROUP_ENTRY,
+    ...ownSpaces(ids),
     { kind: "mounts_private" },
     { kind: "root_bind", path: options.root, readonly: 1 },
     PROC,
     { kind: "pivot" },
+    ...enterUserNamespace(ids),
     ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }),
     end,
   ];
@@ -144,6 +155,7 @@ function hostStage(options: SandboxOptions): HostOp[] {
     { kind: "make_dir", path: options.upper, mode: 0o755 },
     { kind: "make_dir", path: options.work, mode: 0o700 },
     ...options.cgroups.make(options.id, options.limits),
+    ...userNamespace(namespacesOf(options), options.ids),
   ];
 }
 
@@ -151,6 +163,7 @@ function hostStage(options: SandboxOptions): HostOp[] {
 function insideStage(options: SandboxOptions): ChildOp[] {
   return [
     ...CGROUP_ENTRY,
+    ...ownSpaces(options.ids),
     { kind: "mounts_private" },
     { kind: "root_overlay", lowers: options.lowers, upper: options.upper, work: options.work },
     // Before the binds: a file that the user binds over one of these must not be written to.
@@ -158,7 +171,7 @@ function insideStage(options: SandboxOptions): ChildOp[] {
     PROC,
     SYS,
     cgroupView(options.cgroups, options.id),
-    ...deviceOps(),
+    ...deviceOps(options.ids),
     ...bindOps(options.binds),
     // After proc and sys, and after the binds, so that none of them can uncover anything.
     ...MASKED.map((path): ChildOp => ({ kind: "mask", path })),
@@ -166,17 +179,18 @@ function insideStage(options: SandboxOptions): ChildOp[] {
     { kind: "hostname", name: options.hostname },
     ...(options.network === "none" ? [{ kind: "loopback_up" } as const] : []),
     { kind: "pivot" },
+    ...enterUserNamespace(options.ids),
     { kind: "mark", phase: Phase.sandbox },
   ];
 }
 
-function deviceOps(): ChildOp[] {
+function deviceOps(ids: IdRange | undefined): ChildOp[] {
   return [
     DEV,
     ...DEVICES.map(({ name, major, minor }): ChildOp => {
       return { kind: "make_node", path: `/dev/${name}`, mode: FILE_MODE, major, minor };
     }),
-    ...DEV_MOUNTS,
+    ...devMounts(ids),
     ...Object.entries(DEVICE_LINKS).map(([name, text]): ChildOp => ({ kind: "make_link", path: `/dev/${name}`, text })),
   ];
 }
@@ -197,7 +211,6 @@ function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: read
   return [
     { kind: "session" },
     { kind: "stdio_at", stdin: 0, stdout: 1, stderr: 2 },
-    { kind: "oom_score", adj: OOM_SCORE },
     { kind: "umask", mask: 0o022 },
     // As root, so that it can be made; that it lies inside the root is the launcher's check.
     { kind: "working_dir", path: program.cwd || "/", create: 1 },

@@ -3,6 +3,7 @@
  * through a path of the image; paths of /proc and /sys that tell about or act on the host are hidden or read-only.
  */
 import type { MountOp } from "../launcher/generated/protocol.ts";
+import { hostId, type IdRange } from "./user-namespace.ts";
 
 const NOSUID = 2n;
 const NODEV = 4n;
@@ -43,12 +44,18 @@ export const PROC: MountOp = mount("proc", "/proc", NOSUID | NODEV | NOEXEC, "")
 export const SYS: MountOp = mount("sysfs", "/sys", NOSUID | NODEV | NOEXEC | RDONLY, "");
 export const DEV: MountOp = mount("tmpfs", "/dev", NOSUID, "mode=755,size=64k");
 
+/** The group that terminals belong to. */
+const TTY_GROUP = 5;
+
 /** What is mounted below /dev. */
-export const DEV_MOUNTS: readonly MountOp[] = [
-  mount("devpts", "/dev/pts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"),
-  mount("tmpfs", "/dev/shm", NOSUID | NODEV | NOEXEC, "mode=1777,size=64m"),
-  mount("mqueue", "/dev/mqueue", NOSUID | NODEV | NOEXEC, ""),
-];
+export function devMounts(ids: IdRange | undefined): readonly MountOp[] {
+  const terminals = `newinstance,ptmxmode=0666,mode=0620,gid=${hostId(TTY_GROUP, ids)}`;
+  return [
+    mount("devpts", "/dev/pts", NOSUID | NOEXEC, terminals),
+    mount("tmpfs", "/dev/shm", NOSUID | NODEV | NOEXEC, "mode=1777,size=64m"),
+    mount("mqueue", "/dev/mqueue", NOSUID | NODEV | NOEXEC, ""),
+  ];
+}
 
 /** Hidden from the container. */
 export const MASKED: readonly string[] = [

@@ -55,6 +55,11 @@ describe("what thaw does not do yet", () => {
     expect(refusal("build: { context: ., target: x }")).toStartWith("UNSUPPORTED c.yaml:5: thaw does not do `target`");
   });
 
+  test("a user namespace is for containers that are not checkpointed", () => {
+    expect(refusal("userns_mode: host")).toBe("accepted");
+    expect(refusal("userns_mode: auto")).toMatch(/^INVALID c.yaml:5: .*services keep the host's ids/);
+  });
+
   test("extensions of others are let be", () => {
     expect(refusal("x-other: 1")).toBe("accepted");
     expect(refusalOf(["x-common: 1", ...WEB].join("\n"))).toBe("accepted");

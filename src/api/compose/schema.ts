@@ -115,6 +115,13 @@ export const serviceSchema = z.strictObject({
   pids_limit: z.int().min(-1).optional(),
   labels: labelsSchema.optional(),
   container_name: z.string().optional(),
+  userns_mode: z
+    .string()
+    .refine((mode) => mode === "host", {
+      error:
+        'services keep the host\'s ids, for a checkpoint cannot be restored into a user namespace: expected "host"',
+    })
+    .optional(),
   "x-thaw": thawSchema.optional(),
 });
 
@@ -152,7 +159,7 @@ export const NOT_YET: Readonly<Record<"file" | "service" | "build", readonly str
     ..."pre_stop privileged profiles provider pull_policy read_only restart runtime scale secrets security_opt shm_size".split(
       " ",
     ),
-    ..."stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits user userns_mode uts".split(" "),
+    ..."stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits user uts".split(" "),
     ..."volumes volumes_from working_dir".split(" "),
   ],
   build: [

@@ -28,6 +28,7 @@ interface Options {
   entrypoint?: string;
   label?: string[];
   init: boolean;
+  userns?: string;
   rootfs?: string;
 }
 
@@ -68,6 +69,10 @@ export const command = (context: Context) =>
     .option("-l, --label <name=value>", "note something about the container", collect)
     .option("--init", "run a small init as pid 1 (the default; checkpoints need it)")
     .option("--no-init", "make the command itself pid 1")
+    .option(
+      "--userns <mode>",
+      "auto: a user namespace with ids of its own, so that root inside is nobody outside; host: none (the default)",
+    )
     .option("--rootfs <directory>", "a directory as the root file system, instead of an image")
     .passThroughOptions()
     .action((words: string[], options: Options) => run(context, words, options));
@@ -128,6 +133,7 @@ function hostConfig(options: Options): NonNullable<CreateInput["HostConfig"]> {
     PortBindings: bindings,
     AutoRemove: options.rm ?? false,
     Init: options.init,
+    ...(options.userns === undefined ? {} : { UsernsMode: usernsOption(options.userns) }),
     ...(options.memory === undefined ? {} : { Memory: sizeOption("--memory", options.memory) }),
     ...(options.cpus === undefined ? {} : { NanoCpus: cpusOption(options.cpus) }),
     ...(options.pidsLimit === undefined ? {} : { PidsLimit: countOption("--pids-limit", options.pidsLimit, -1) }),
@@ -138,6 +144,13 @@ function networkOption(mode: string): "none" | "host" {
   if (mode === "none" || mode === "host") return mode;
   throw new ThawError("INVALID", `--network: expected none or host, got ${JSON.stringify(mode)}`, {
     hint: "thaw has no other networks yet; publish ports with -p.",
+  });
+}
+
+function usernsOption(mode: string): "auto" | "host" {
+  if (mode === "auto" || mode === "host") return mode;
+  throw new ThawError("INVALID", `--userns: expected auto or host, got ${JSON.stringify(mode)}`, {
+    hint: "auto gives the container ids of its own, host uses the machine's.",
   });
 }
 

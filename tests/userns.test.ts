@@ -1,0 +1,235 @@
+/** User namespaces: who root inside is outside, what is on the disk, what works inside as without. */
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkDumpable } from "../src/checkpoint/refusals.ts";
+import type { Container, ContainerSpec } from "../src/container/index.ts";
+import { makePerlRoot } from "./support/perl-root.ts";
+import {
+  abandon,
+  closeWorld,
+  launcherPids,
+  leftovers,
+  NOTHING_LEFT,
+  openManager,
+  openWorld,
+  runToEnd,
+  specOf,
+  statusOf,
+  until,
+  type World,
+} from "./support/world.ts";
+
+let world: World;
+let perlRoot: string;
+
+beforeAll(async () => {
+  world = await openWorld();
+  perlRoot = join(world.root, "../perl");
+  await makePerlRoot(perlRoot);
+  mkdirSync(join(world.root, "srv"));
+  writeFileSync(join(world.root, "srv/theirs"), "of 1000\n", { mode: 0o640 });
+  chownSync(join(world.root, "srv/theirs"), 1000, 1001);
+});
+
+afterAll(async () => {
+  await closeWorld(world);
+});
+
+afterEach(async () => {
+  for (const { id } of world.containers.list({ all: true })) await world.containers.remove(id, { force: true });
+  expect(await leftovers(world)).toEqual(NOTHING_LEFT);
+});
+
+const USERNS = { userns: { ids: undefined } } as const;
+
+function shell(script: string, wanted: Partial<ContainerSpec> = {}) {
+  return runToEnd(world, ["sh", "-c", script], { ...USERNS, ...wanted });
+}
+
+/** A container that waits, with a user namespace. */
+async function waiting(wanted: Partial<ContainerSpec> = {}): Promise<Container> {
+  const { id } = await world.containers.create(specOf(world, ["sleep", "1000"], { ...USERNS, ...wanted }));
+  return world.containers.start(id);
+}
+
+function firstOf({ spec }: Container): number {
+  return spec.userns?.ids?.first ?? 0;
+}
+
+/** Runs a host program as somebody who got out of a container with all but its user namespace. */
+function escaped(pid: number, argv: readonly string[]) {
+  const child = Bun.spawnSync(["nsenter", "-t", String(pid), "-U", "-S", "0", "-G", "0", "--", ...argv]);
+  return { ok: child.exitCode === 0, stderr: child.stderr.toString() };
+}
+
+/** Everything about the files below a directory that a container could have changed. */
+function fingerprint(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .sort()
+    .map((name) => {
+      const { uid, gid, mode, size, mtimeMs, ctimeMs } = lstatSync(join(directory, name));
+      return [name, uid, gid, mode, size, mtimeMs, ctimeMs].join(" ");
+    });
+}
+
+test("root inside is root, and somebody without rights outside", async () => {
+  const container = await waiting();
+  const first = firstOf(container);
+  expect(first).toBeGreaterThanOrEqual(2 ** 20);
+  expect(statusOf(container.pid, "Uid")).toBe(Array(4).fill(first).join("\t"));
+  expect(statusOf(container.pid, "Gid")).toBe(Array(4).fill(first).join("\t"));
+  expect(await Bun.file(`/proc/${container.pid}/uid_map`).text()).toMatch(new RegExp(`^\\s+0\\s+${first}\\s+65536\n$`));
+  expect(await Bun.file(`/proc/${container.pid}/gid_map`).text()).toMatch(new RegExp(`^\\s+0\\s+${first}\\s+65536\n$`));
+  const { stdout } = await shell("id; cat /proc/self/status");
+  expect(stdout).toStartWith("uid=0(root) gid=0(root) groups=0(root)\n");
+  expect(stdout).toMatch(/CapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n/);
+  expect(stdout).toMatch(/NoNewPrivs:\t1\n/);
+});
+
+test("root of a container that got out can neither read the host's files nor end its processes", async () => {
+  const { pid } = await waiting();
+  const secret = join(world.root, "../secret");
+  writeFileSync(secret, "secret\n", { mode: 0o600 });
+  chmodSync(join(world.root, ".."), 0o755);
+  const [launcher = 0] = launcherPids(world.paths);
+  expect(escaped(pid, ["true"]).ok).toBe(true);
+  expect(escaped(pid, ["cat", secret]).stderr).toContain("Permission denied");
+  expect(escaped(pid, ["sh", "-c", `kill -0 ${launcher}`]).stderr).toContain("not permitted");
+  expect(escaped(pid, ["ls", world.paths.containers]).stderr).toContain("Permission denied");
+});
+
+test("one container's root is nobody to another's", async () => {
+  const [one, other] = [await waiting(), await waiting()];
+  expect(firstOf(one)).not.toBe(firstOf(other));
+  expect(escaped(one.pid, ["sh", "-c", `kill -0 ${one.pid}`]).ok).toBe(true);
+  expect(escaped(one.pid, ["sh", "-c", `kill -0 ${other.pid}`]).stderr).toContain("not permitted");
+});
+
+test("two containers with other ids share layers that stay as they are", async () => {
+  const before = fingerprint(world.root);
+  const script = "stat -c %u:%g /bin/sh /srv/theirs; echo own > /etc/passwd; stat -c %u /etc/passwd; cat /srv/theirs";
+  const [one, other] = await Promise.all([shell(script), shell(script)]);
+  expect(one.stdout).toBe("0:0\n1000:1001\n0\nof 1000\n");
+  expect(other).toEqual(one);
+  expect(fingerprint(world.root)).toEqual(before);
+});
+
+test("the writable layer has the ids that are seen inside, and is there again after a restart", async () => {
+  const script =
+    "if [ -e /tmp/first ]; then cat /tmp/first; stat -c %u:%g /tmp/first /run; else echo again > /tmp/first; fi";
+  const { id } = await world.containers.create(specOf(world, ["sh", "-c", script], { ...USERNS, user: "tester" }));
+  await world.containers.start(id);
+  await world.containers.wait(id);
+  const file = statSync(join(world.containers.place(id).upper, "tmp/first"));
+  expect([file.uid, file.gid]).toEqual([1234, 1235]);
+  await world.containers.start(id);
+  await world.containers.wait(id);
+  const texts = (await Array.fromAsync(world.containers.logs(id, { follow: false }))).map(({ bytes }) => bytes);
+  expect(Buffer.concat(texts).toString()).toBe("again\n1234:1235\n0:0\n");
+});
+
+test("binds have the same ids inside and on the disk, both ways", async () => {
+  const source = join(world.root, "../bound");
+  mkdirSync(source);
+  writeFileSync(join(source, "given"), "given\n");
+  chownSync(join(source, "given"), 1000, 1000);
+  const file = join(world.root, "../bound-file");
+  writeFileSync(file, "file\n", { mode: 0o600 });
+  const binds = [
+    { source, target: "/data", readonly: false },
+    { source: file, target: "/etc/one", readonly: true },
+  ];
+  const script =
+    "stat -c %u:%g /data/given /etc/one; cat /etc/one; echo > /data/made; echo no > /etc/one; mknod /data/dev c 1 3";
+  const { stdout, stderr } = await shell(script, { binds });
+  expect(stdout).toBe("1000:1000\n0:0\nfile\n");
+  expect(stderr).toContain("Read-only file system");
+  expect(stderr).toContain("Operation not permitted");
+  expect(statSync(join(source, "made")).uid).toBe(0);
+  await shell("echo > /data/theirs", { binds, user: "1234:1235" });
+  expect(readdirSync(source)).not.toContain("theirs");
+  rmSync(source, { recursive: true });
+});
+
+test("a bind of a file system that cannot map ids is refused in words", async () => {
+  const binds = [{ source: "/sys/kernel", target: "/data", readonly: true }];
+  await expect(shell("true", { binds })).rejects.toMatchObject({
+    code: "START_FAILED",
+    message: "/sys/kernel is on a file system that cannot map ids, which a container with a user namespace needs",
+  });
+});
+
+test("devices, streams and a terminal can be used, and stand where they should", async () => {
+  const script =
+    "head -c 4 /dev/urandom > /dev/null && echo > /dev/full || echo full; stat -c '%t:%T %u %a' /dev/null; echo to stdout > /dev/stdout; echo to stderr > /dev/stderr; ls -dn /dev/pts/ptmx";
+  const { stdout, stderr } = await shell(script);
+  expect(stdout).toMatch(/^full\n1:3 0 666\nto stdout\ncrw-rw-rw- 1 0 0 5, 2 .*ptmx\n$/);
+  expect(stderr).toEndWith("to stderr\n");
+  const other = await shell("echo to stdout > /dev/stdout; echo to stderr > /dev/stderr", { user: "tester" });
+  expect(other).toMatchObject({ stdout: "to stdout\n", stderr: "to stderr\n" });
+  const tty = await shell("tty; stat -c %u:%g $(tty); echo x > /dev/tty; echo y > /dev/stdout", {
+    tty: true,
+    user: "tester",
+  });
+  expect(tty.stdout).toBe("/dev/pts/0\r\n1234:5\r\nx\r\ny\r\n");
+});
+
+test("/proc and /sys are there, masked and read-only", async () => {
+  const script =
+    "cat /proc/kcore /proc/keys; ls /sys/firmware; ls /sys/class/net; echo 1 > /proc/sys/kernel/panic; echo b > /proc/sysrq-trigger; echo 1 > /sys/kernel/rcu_expedited; cat /proc/sys/kernel/hostname";
+  const { stdout, stderr } = await shell(script, { hostname: "frosty" });
+  expect(stdout).toBe("lo\nfrosty\n");
+  expect(stderr.match(/cannot create/g)).toHaveLength(3);
+});
+
+test("rights over the network are rights over the container's own", async () => {
+  const script = `socket(S, 2, 1, 6) and bind(S, pack("S n a4 x8", 2, 80, "\\x7f\\0\\0\\1")) and print "low port\\n";
+    socket(R, 2, 3, 1) and print "raw socket\\n";`;
+  const wanted = { ...USERNS, rootfs: perlRoot };
+  const own = await runToEnd(world, ["/usr/bin/perl", "-e", script], wanted);
+  expect(own.stdout).toBe("low port\nraw socket\n");
+  const host = await runToEnd(world, ["/usr/bin/perl", "-e", script], { ...wanted, network: "host" });
+  expect(host).toMatchObject({ exitCode: 0, stdout: "" });
+});
+
+test("a checkpoint of it is refused in words", async () => {
+  const container = await waiting();
+  expect(() => checkDumpable(container)).toThrow("has a user namespace");
+});
+
+test("without an init it works as well", async () => {
+  expect(await shell("echo $$; id -u; exit 3", { init: false })).toMatchObject({ stdout: "1\n0\n", exitCode: 3 });
+});
+
+test("a container with a user namespace dies with its launcher", async () => {
+  const lost = await openWorld();
+  const { id } = await lost.containers.create(specOf(lost, ["sleep", "1000"], USERNS));
+  const { pid } = await lost.containers.start(id);
+  for (const launcher of launcherPids(lost.paths)) process.kill(launcher, "SIGKILL");
+  await until(() => {
+    try {
+      return statusOf(pid, "State").startsWith("Z");
+    } catch {
+      return true;
+    }
+  });
+  abandon(lost);
+  const again = await openManager(lost.paths, lost.root);
+  expect(await leftovers(again)).toMatchObject({ cgroups: [], processes: [], mounts: [] });
+  await closeWorld(again);
+});
+
+test("ids are unique, last as long as the container, outlive the daemon, and are given again", async () => {
+  const create = () => world.containers.create(specOf(world, ["true"], USERNS));
+  const [a, b, c] = [await create(), await create(), await create()];
+  const firsts = [a, b, c].map(firstOf);
+  expect(new Set(firsts).size).toBe(3);
+  await world.containers.remove(b.id);
+  await world.containers.close();
+  abandon(world);
+  world = await openManager(world.paths, world.root);
+  expect([a, c].map(({ id }) => firstOf(world.containers.get(id)))).toEqual([firstOf(a), firstOf(c)]);
+  expect(firstOf(await create())).toBe(firstOf(b));
+  expect(firsts).not.toContain(firstOf(await create()));
+});
