@@ -8,7 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApiClient } from "../src/api/client.ts";
 import type { ContainerDetails, ContainerSummary, CreateResponse, WaitResponse } from "../src/api/containers.ts";
-import { StdcopyReader } from "../src/api/stdcopy.ts";
+import { routeAddress } from "../src/api/routes.ts";
+import { RunFrame } from "../src/api/run.ts";
+import { frame, StdcopyReader } from "../src/api/stdcopy.ts";
+import { upgradeStream } from "../src/api/upgrade.ts";
 import { ThawError } from "../src/common/errors.ts";
 import { Log } from "../src/daemon/log.ts";
 import { handlers } from "../src/daemon/routes/index.ts";
@@ -216,11 +219,8 @@ describe("attach", () => {
     const reader = new StdcopyReader((stream, bytes) => {
       got[stream] += Buffer.from(bytes).toString("latin1");
     });
-    const stream = await client.attach(
-      id,
-      { stdin: 1, stdout: 1, stderr: 1 },
-      { onOutput: (bytes) => reader.push(bytes) },
-    );
+    const { path } = routeAddress("containerAttach", { id }, { stream: 1, stdin: 1, stdout: 1, stderr: 1 });
+    const stream = await upgradeStream(socket, path, { onData: (bytes) => reader.push(bytes) });
     for (const bytes of input) await stream.write(bytes);
     stream.end();
     await stream.done;
@@ -251,6 +251,92 @@ describe("attach", () => {
     const response = await call("POST", "/containers/c/attach?stream=1&stdout=1");
     expect([response.status, response.headers.get("content-type")]).toEqual([200, "application/vnd.docker.raw-stream"]);
     await response.body?.cancel();
+  });
+});
+
+describe("run", () => {
+  const handlersOf = (got: { text: string; id: string }) => ({
+    onStarted: (id: string) => {
+      got.id = id;
+    },
+    onOutput: (stream: string, bytes: Uint8Array) => {
+      got.text += `${stream}:${Buffer.from(bytes).toString("latin1")}`;
+    },
+  });
+
+  test("makes, starts and follows a container over one connection, input and its end included", async () => {
+    const got = { text: "", id: "" };
+    const run = await client.run({ name: "r" }, { Image: "hello", OpenStdin: true }, handlersOf(got));
+    const chunk = new Uint8Array(300_000).fill(65);
+    for (let n = 0; n < 10; n++) await run.write(chunk);
+    run.endInput();
+    expect(await run.ended).toEqual({ exitCode: 0, error: undefined });
+    expect(got.text.replaceAll("stdout:", "")).toBe(`${"A".repeat(3_000_000)}stderr:3000000 bytes`);
+    expect(parts.containers.get("r")).toMatchObject({ id: got.id, state: "exited" });
+  });
+
+  test("takes a request of any size, in any pieces, and what follows it at once", async () => {
+    const body = JSON.stringify({ Image: "hello", OpenStdin: true, Env: [`LONG=${"x".repeat(200_000)}`] });
+    const input = Buffer.concat([frame(RunFrame.input, Buffer.from("hi")), frame(RunFrame.input, new Uint8Array(0))]);
+    let got = "";
+    const onData = (bytes: Uint8Array) => {
+      got += Buffer.from(bytes).toString("latin1");
+    };
+    const stream = await upgradeStream(socket, "/thaw/v1/run", {
+      firstLine: `${body}\n${input.toString("latin1")}`,
+      onData,
+    });
+    await stream.done;
+    expect(got).toContain("2 bytes");
+    expect(got).toContain('{"StatusCode":0}');
+  });
+
+  test("one output with a terminal, and the exit code", async () => {
+    const got = { text: "", id: "" };
+    const run = await client.run({ name: "r" }, { Image: "hello", OpenStdin: true, Tty: true }, handlersOf(got));
+    await run.write(Buffer.from("keys"));
+    run.endInput();
+    await run.ended;
+    expect(got.text).toBe("stdout:keysstdout:4 bytes");
+  });
+
+  test("a detached one goes on", async () => {
+    const got = { text: "", id: "" };
+    const run = await client.run({ name: "r", detach: true }, { Image: "hello" }, handlersOf(got));
+    expect(await run.ended).toBeUndefined();
+    expect(parts.containers.get("r")).toMatchObject({ id: got.id, state: "running" });
+  });
+
+  test("one that cannot be started is removed, and it is said why", async () => {
+    for (const detach of [true, false]) {
+      const got = { text: "", id: "" };
+      const run = await client.run({ detach }, { Image: "hello", Cmd: ["missing"] }, handlersOf(got));
+      expect(await run.ended).toMatchObject({ exitCode: 125, error: { code: "START_FAILED", hint: "Install it." } });
+      expect([got.id, parts.containers.list({ all: true })]).toEqual(["", []]);
+    }
+  });
+
+  test("one that cannot be made is refused as by any route", async () => {
+    const none = { onStarted: () => {}, onOutput: () => {} };
+    const refused = async (query: { name?: string; detach?: string }, body: object) =>
+      (await refusal(client.run(query, { Image: "hello", ...body }, none))).code;
+    expect(await refused({}, { Image: "none" })).toBe("IMAGE_NOT_FOUND");
+    expect(await refused({ name: ".." }, {})).toBe("INVALID");
+    expect(await refused({ detach: "maybe" }, {})).toBe("INVALID");
+    expect(await refused({}, { Cmdd: [1] })).toBe("UNSUPPORTED");
+    expect(await refused({}, { Env: ["A=".padEnd(2 << 20)] })).toBe("INVALID");
+    expect((await call("POST", "/thaw/v1/run", "{}")).status).toBe(400);
+    expect(parts.containers.list({ all: true })).toEqual([]);
+  });
+
+  test("a client that goes away leaves its container running; a daemon that goes away is told of", async () => {
+    const got = { text: "", id: "" };
+    const left = await client.run({ name: "left" }, { Image: "hello", OpenStdin: true }, handlersOf(got));
+    left.close();
+    const run = await client.run({ name: "r" }, { Image: "hello", OpenStdin: true }, handlersOf(got));
+    expect(parts.containers.get("left").state).toBe("running");
+    await server.close();
+    expect((await refusal(run.ended)).code).toBe("DAEMON_UNREACHABLE");
   });
 });
 

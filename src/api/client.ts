@@ -3,9 +3,10 @@
  * against schemas: the daemon is the same program, and the command line has to be quick.
  */
 import { errnoOf, ThawError } from "../common/errors.ts";
-import type { AttachedStream, AttachHandlers } from "./attach.ts";
+import type { CreateInput } from "./containers.ts";
 import { errorFromBody } from "./errors.ts";
 import { type Query, type RouteName, routeAddress } from "./routes.ts";
+import type { RunHandlers, RunningContainer } from "./run.ts";
 import type { ProgressLine } from "./thaw.ts";
 
 export interface CallOptions {
@@ -68,22 +69,25 @@ export class ApiClient {
     });
   }
 
-  /** Attaches to a container's streams. @throws as `json`. */
-  async attach(id: string, query: Query, handlers: AttachHandlers): Promise<AttachedStream> {
-    // Loading sockets takes longer than listing containers does.
-    const { attachStream } = await import("./attach.ts");
-    return attachStream(this.#socket, routeAddress("containerAttach", { id }, { stream: 1, ...query }).path, handlers);
+  /** Makes and starts a container, and follows it to its end unless detached. @throws as `json`. */
+  async run(query: Query, body: CreateInput, handlers: RunHandlers): Promise<RunningContainer> {
+    const { runContainer } = await import("./run.ts");
+    return this.#reaching(() => runContainer(this.#socket, query, body, handlers));
   }
 
-  async #fetch(route: RouteName, options: CallOptions): Promise<Response> {
+  #fetch(route: RouteName, options: CallOptions): Promise<Response> {
+    return this.#reaching(() => this.#fetchOnce(route, options));
+  }
+
+  /** Does something with the daemon; when none is there, one is started and it is done again, once. */
+  async #reaching<T>(attempt: () => Promise<T>): Promise<T> {
     try {
-      return await this.#fetchOnce(route, options);
+      return await attempt();
     } catch (error) {
-      if (!isAbsent(error)) throw unreachable(error);
-      if (this.#onAbsent === undefined) throw unreachable(error);
+      if (!isAbsent(error) || this.#onAbsent === undefined) throw unreachable(error);
     }
     await this.#onAbsent();
-    return this.#fetchOnce(route, options).catch((error: unknown) => {
+    return attempt().catch((error: unknown) => {
       throw unreachable(error);
     });
   }

@@ -60,6 +60,9 @@ export interface CreateResponse {
 /** Query of POST /containers/create. */
 export const createQuerySchema = z.object({ name: nameSchema.optional() });
 
+/** Query of POST /thaw/v1/run; see run.ts. */
+export const runQuerySchema = createQuerySchema.extend({ detach: flagSchema });
+
 const filterValuesSchema = z.union([
   z.array(z.string()),
   // The older form, which Docker's command line still sends: { "running": true }.

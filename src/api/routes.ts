@@ -35,6 +35,7 @@ export const ROUTES = {
   serviceUp: "POST /thaw/v1/services",
   serviceInspect: "GET /thaw/v1/services/{id}",
   serviceSleep: "POST /thaw/v1/services/{id}/sleep",
+  containerRun: "POST /thaw/v1/run",
   projectDown: "DELETE /thaw/v1/projects/{project}",
   daemonStatus: "GET /thaw/v1/daemon",
   daemonStop: "POST /thaw/v1/daemon/stop",

@@ -1,30 +1,47 @@
 /**
- * Docker's framing of two output streams in one: an 8-byte header (stream number, three zero bytes, big-endian
- * length), then the bytes. Used by attach and logs of containers without a terminal.
+ * Docker's framing of several streams in one: an 8-byte header (stream number, three zero bytes, big-endian
+ * length), then the bytes. Used by attach and logs of containers without a terminal, and by run (see run.ts).
  */
 
 export type OutputStream = "stdout" | "stderr";
 
 const HEADER_BYTES = 8;
 
-/** `bytes` with a header before it. */
+/** `bytes` with a header before it, as part of stream `number` (0-255). */
+export function frame(number: number, bytes: Uint8Array): Uint8Array {
+  const framed = new Uint8Array(HEADER_BYTES + bytes.length);
+  framed[0] = number;
+  new DataView(framed.buffer).setUint32(4, bytes.length);
+  framed.set(bytes, HEADER_BYTES);
+  return framed;
+}
+
+/** `bytes` of an output stream with a header before it. */
 export function stdcopyFrame(stream: OutputStream, bytes: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(HEADER_BYTES + bytes.length);
-  frame[0] = stream === "stdout" ? 1 : 2;
-  new DataView(frame.buffer).setUint32(4, bytes.length);
-  frame.set(bytes, HEADER_BYTES);
-  return frame;
+  return frame(stream === "stdout" ? 1 : 2, bytes);
+}
+
+export interface FrameHandlers {
+  /** A piece of a frame's bytes, as it came; never empty. */
+  readonly onBytes: (number: number, bytes: Uint8Array) => void;
+  /** All bytes of a frame have come. */
+  readonly onEnd?: (number: number) => void;
 }
 
 /** Takes frames apart however they were cut into chunks; payloads are handed on as they come, never collected. */
-export class StdcopyReader {
-  readonly #onBytes: (stream: OutputStream, bytes: Uint8Array) => void;
+export class FrameReader {
+  readonly #handlers: FrameHandlers;
   readonly #header = new Uint8Array(HEADER_BYTES);
   #headerLength = 0;
   #left = 0;
 
-  constructor(onBytes: (stream: OutputStream, bytes: Uint8Array) => void) {
-    this.#onBytes = onBytes;
+  constructor(handlers: FrameHandlers) {
+    this.#handlers = handlers;
+  }
+
+  /** Whether what came so far ends with the end of a frame. */
+  get atBoundary(): boolean {
+    return this.#left === 0 && this.#headerLength === 0;
   }
 
   push(chunk: Uint8Array): void {
@@ -41,6 +58,7 @@ export class StdcopyReader {
     if (this.#headerLength === HEADER_BYTES) {
       this.#left = new DataView(this.#header.buffer).getUint32(4);
       this.#headerLength = 0;
+      if (this.#left === 0) this.#handlers.onEnd?.(this.#header[0] ?? 0);
     }
     return part.length;
   }
@@ -48,7 +66,16 @@ export class StdcopyReader {
   #takePayload(chunk: Uint8Array, at: number): number {
     const part = chunk.subarray(at, at + this.#left);
     this.#left -= part.length;
-    this.#onBytes(this.#header[0] === 2 ? "stderr" : "stdout", part);
+    const number = this.#header[0] ?? 0;
+    this.#handlers.onBytes(number, part);
+    if (this.#left === 0) this.#handlers.onEnd?.(number);
     return part.length;
+  }
+}
+
+/** The same for the two output streams. */
+export class StdcopyReader extends FrameReader {
+  constructor(onBytes: (stream: OutputStream, bytes: Uint8Array) => void) {
+    super({ onBytes: (number, bytes) => onBytes(number === 2 ? "stderr" : "stdout", bytes) });
   }
 }

@@ -12,10 +12,16 @@ import { parse } from "../api/validate.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 
 const MAX_BODY_BYTES = 1 << 20;
+const NEWLINE = 10;
 
 /** A route's answer to a call. It resolves when the answer is complete. */
 export type Handler = (call: Call) => Promise<void>;
 export type Handlers = Readonly<Record<RouteName, Handler>>;
+
+/** @throws ThawError INVALID. */
+function tooLarge(): ThawError {
+  return new ThawError("INVALID", `the request's body: expected at most ${MAX_BODY_BYTES} bytes, got more`);
+}
 
 export class Call {
   readonly request: IncomingMessage;
@@ -51,6 +57,31 @@ export class Call {
   /** The JSON body as `schema` sees it; no body is an empty object. @throws ThawError INVALID, UNSUPPORTED. */
   async body<S extends z.ZodType>(schema: S): Promise<z.output<S>> {
     return parse(schema, parseJson(await this.#text()), "the request's body");
+  }
+
+  /**
+   * What an upgraded connection brings: its first line as JSON that `schema` sees, whatever follows to `rest`, from now on.
+   * @throws ThawError INVALID, UNSUPPORTED, CANCELLED when the client goes away before.
+   */
+  async firstLine<S extends z.ZodType>(
+    socket: Duplex,
+    schema: S,
+    rest: (bytes: Uint8Array) => void,
+  ): Promise<z.output<S>> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    let line: Buffer | undefined = Buffer.alloc(0);
+    socket.on("data", (bytes: Buffer) => {
+      if (line === undefined) return rest(bytes);
+      const end = bytes.indexOf(NEWLINE);
+      line = Buffer.concat([line, end < 0 ? bytes : bytes.subarray(0, end)]);
+      if (line.length > MAX_BODY_BYTES) return reject(tooLarge());
+      if (end < 0) return;
+      resolve(line.toString("utf8"));
+      line = undefined;
+      if (end + 1 < bytes.length) rest(bytes.subarray(end + 1));
+    });
+    this.signal.addEventListener("abort", () => reject(new ThawError("CANCELLED", "the client went away")));
+    return parse(schema, parseJson(await promise), "the request's body");
   }
 
   json(value: unknown, status = 200): void {
@@ -101,9 +132,7 @@ export class Call {
     for await (const chunk of this.request) {
       const bytes = Buffer.from(chunk);
       size += bytes.length;
-      if (size > MAX_BODY_BYTES) {
-        throw new ThawError("INVALID", `the request's body: expected at most ${MAX_BODY_BYTES} bytes, got more`);
-      }
+      if (size > MAX_BODY_BYTES) throw tooLarge();
       chunks.push(bytes);
     }
     return Buffer.concat(chunks).toString("utf8");

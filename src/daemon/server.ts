@@ -26,7 +26,7 @@ export class ApiServer {
     this.#handlers = handlers;
     this.#log = log;
     this.#server = createServer((request, response) => void this.#answer(request, response));
-    this.#server.on("upgrade", (request, socket) => void this.#upgrade(request, socket));
+    this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
@@ -76,8 +76,10 @@ export class ApiServer {
     }
   }
 
-  async #upgrade(request: IncomingMessage, socket: Duplex): Promise<void> {
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
+    // A client need not wait for our consent before it sends more.
+    if (head.length > 0) socket.unshift(head);
     // The client's end of input must not end the output.
     socket.allowHalfOpen = true;
     await this.#answer(request, new ServerResponse(request), socket);

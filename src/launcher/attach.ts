@@ -3,10 +3,11 @@
  * Output that nobody takes stops the reading at a bound, so that a slow client slows the container's own pipe reader
  * in the launcher (which then drops this client) and never fills the daemon's memory.
  */
+
+import { UnixSocket } from "../common/unix-socket.ts";
 import { refusal, unreachable } from "./failures.ts";
 import { FrameCutter } from "./frames.ts";
 import { type AttachMessage, decodeFrame, encodeFrame } from "./generated/protocol.ts";
-import { UnixSocket } from "./socket.ts";
 
 /** Which streams are wanted. */
 export interface AttachStreams {

@@ -4,6 +4,8 @@
  * the launcher's keeper holds the socket, so that this usually succeeds at the first try. Requests made meanwhile wait
  * for the new connection, bounded. What changed in between is for `onReconnect` to find out (`reconcile`).
  */
+
+import { UnixSocket } from "../common/unix-socket.ts";
 import { type AttachStreams, LauncherStream } from "./attach.ts";
 import { refusal, unreachable } from "./failures.ts";
 import { FrameCutter } from "./frames.ts";
@@ -18,7 +20,6 @@ import {
   type Request,
 } from "./generated/protocol.ts";
 import { Listeners } from "./listeners.ts";
-import { UnixSocket } from "./socket.ts";
 
 /** All that the launcher has. */
 export interface LauncherListing {

@@ -1,12 +1,12 @@
 /** thaw run */
 import { resolve } from "node:path";
-import type { CreateInput, CreateResponse } from "../../api/containers.ts";
+import type { CreateInput } from "../../api/containers.ts";
 import { ThawError } from "../../common/errors.ts";
 import { collect, makeCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { countOption, cpusOption, envFile, envOption, portOption, sizeOption, volumeOption } from "../options.ts";
 import { print } from "../print.ts";
-import { startDetached } from "../run-failure.ts";
+import { runAttached, runDetached, wantsInput } from "../run-container.ts";
 
 interface Options {
   interactive?: boolean;
@@ -77,23 +77,17 @@ export const command = (context: Context) =>
     .passThroughOptions()
     .action((words: string[], options: Options) => run(context, words, options));
 
-async function run(context: Context, words: readonly string[], options: Options): Promise<void> {
-  const { runAttached, wantsInput } = await import("../run-attached.ts");
+async function run({ client }: Context, words: readonly string[], options: Options): Promise<void> {
   const input =
     options.detach === true
       ? options.interactive === true
       : (options.interactive ?? (options.tty !== true && wantsInput()));
   const request = createRequest(words, options, input);
-  const { client } = context;
-  const query = options.name === undefined ? {} : { name: options.name };
-  const { Id: id } = await client.json<CreateResponse>("containerCreate", { query, body: request });
-  if (options.detach !== true) {
-    process.exitCode = await runAttached(client, { id, input, tty: options.tty === true, remove: options.rm === true });
-    // An input that nobody ends would keep this program.
-    process.exit();
-  }
-  await startDetached(client, id);
-  print(id);
+  const target = { name: options.name, request, input, tty: options.tty === true };
+  if (options.detach === true) return print(await runDetached(client, target));
+  process.exitCode = await runAttached(client, target);
+  // An input that nobody ends would keep this program.
+  process.exit();
 }
 
 /** @throws ThawError INVALID for options that make no sense. */

@@ -3,6 +3,7 @@
  */
 import {
   type ContainerFilters,
+  type CreateRequest,
   createQuerySchema,
   createSchema,
   killQuerySchema,
@@ -73,14 +74,22 @@ export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteNam
   };
 }
 
-async function create({ containers, images }: Parts, call: Call): Promise<void> {
+async function create(parts: Parts, call: Call): Promise<void> {
   const { name } = call.query(createQuerySchema);
-  const request = await call.body(createSchema);
-  const make = (spec: ContainerSpec) => containers.create(spec);
-  const container = request.Rootfs
-    ? await make(containerSpec(request, name, rootfsDefaults(await images.rootfsLowers(request.Rootfs))))
-    : await images.using(request.Image ?? "", (image) => make(containerSpec(request, name, image)));
+  const container = await createContainer(parts, await call.body(createSchema), name);
   call.json({ Id: container.id, Warnings: [] }, 201);
+}
+
+/** Makes what a request asks for. @throws ThawError as `ContainerManager.create`, IMAGE_NOT_FOUND. */
+export async function createContainer(
+  { containers, images }: Parts,
+  request: CreateRequest,
+  name: string | undefined,
+): Promise<Container> {
+  const make = (spec: ContainerSpec) => containers.create(spec);
+  return request.Rootfs
+    ? make(containerSpec(request, name, rootfsDefaults(await images.rootfsLowers(request.Rootfs))))
+    : images.using(request.Image ?? "", (image) => make(containerSpec(request, name, image)));
 }
 
 function list(parts: Parts, call: Call) {

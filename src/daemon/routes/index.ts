@@ -3,6 +3,7 @@ import type { Handlers } from "../call.ts";
 import type { Parts } from "../parts.ts";
 import { containerRoutes } from "./containers.ts";
 import { imageRoutes } from "./images.ts";
+import { runRoutes } from "./run.ts";
 import { streamRoutes } from "./streams.ts";
 import { systemRoutes } from "./system.ts";
 import { checkpointRoutes, serviceRoutes } from "./thaw.ts";
@@ -12,6 +13,7 @@ export function handlers(parts: Parts): Handlers {
     ...systemRoutes(parts),
     ...containerRoutes(parts),
     ...streamRoutes(parts),
+    ...runRoutes(parts),
     ...imageRoutes(parts),
     ...checkpointRoutes(parts),
     ...serviceRoutes(parts),
