@@ -74,7 +74,7 @@ describe("errors", () => {
     ["POST", "/containers/create", "", 400, "INVALID"],
     ["POST", "/containers/create", '{"Image":"none"}', 404, "IMAGE_NOT_FOUND"],
     ["POST", "/containers/create?name=..", '{"Image":"hello"}', 400, "INVALID"],
-    ["POST", "/containers/create", '{"Image":"hello","HostConfig":{"Privileged":true}}', 400, "UNSUPPORTED"],
+    ["POST", "/containers/create", '{"Image":"hello","HostConfig":{"CpuPercent":1}}', 400, "UNSUPPORTED"],
     ["GET", "/containers/json?filters=[", undefined, 400, "INVALID"],
     ["POST", "/thaw/v1/builds", '{"context":"relative"}', 400, "INVALID"],
     ["POST", "/thaw/v1/builds", '{"context":"/a","contxt":1}', 400, "INVALID"],

@@ -26,7 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { HIGH_FD = 600 };
+enum { HIGH_FD = 600, FILES_UNTIL_EXEC = 1024 };
 
 int child_send(struct child *child, const struct report *r, int fd)
 {
@@ -178,9 +178,16 @@ static int set_oom_score(int32_t adj)
 	return error;
 }
 
-static int set_rlimit(const struct op_rlimit *op)
+/* High descriptors are needed up to exec, so a low limit of files waits until then. */
+static int set_rlimit(struct child *child, const struct op_rlimit *op)
 {
 	struct rlimit limit = { op->soft, op->hard };
+	if (op->resource == RLIMIT_NOFILE) {
+		child->files = limit;
+		child->files_pending = true;
+		limit.rlim_cur = op->soft < FILES_UNTIL_EXEC ? FILES_UNTIL_EXEC : op->soft;
+		limit.rlim_max = op->hard < FILES_UNTIL_EXEC ? FILES_UNTIL_EXEC : op->hard;
+	}
 	return setrlimit((__rlimit_resource_t)op->resource, &limit) < 0 ? -errno : 0;
 }
 
@@ -291,6 +298,8 @@ static int exec_program(struct child *child, const struct op_exec *op)
 		if (dup2(child->places[i].from, child->places[i].to) < 0)
 			return -errno;
 	}
+	if (child->files_pending && setrlimit(RLIMIT_NOFILE, &child->files) < 0)
+		return child_fail(child, -errno, "limit of open files");
 	if (strchr(op->path.p, '/')) {
 		execve(op->path.p, argv, env);
 		return child_fail(child, -errno, op->path.p);
@@ -349,7 +358,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_RLIMIT: {
 		struct op_rlimit op;
 		op_decode_rlimit(r, &op);
-		return set_rlimit(&op);
+		return set_rlimit(child, &op);
 	}
 	case OP_OOM_SCORE: {
 		struct op_oom_score op;
@@ -420,7 +429,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_CGROUP_VIEW:
 		return spaces_perform(child, code, r);
 	default:
-		return root_perform(child, code, r);
+		return code >= OP_ROOT_READONLY && code <= OP_SYSCTL ? options_perform(child, code, r) : root_perform(child, code, r);
 	}
 }
 

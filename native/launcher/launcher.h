@@ -9,6 +9,7 @@
  *   root.c       those of them that build the root file system
  *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
  *   userns.c     user namespaces and roots whose ids are mapped
+ *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
  *   stdio.c      pipes, terminals, the log, attached streams
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
@@ -19,6 +20,7 @@
 #include "loop.h"
 #include "util.h"
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 enum { MAX_CGROUPS = 12, MAX_PHASES = 16, ID_ROOM = LIMIT_ID_BYTES + 1 };
@@ -144,7 +146,7 @@ int plan_step(struct container *c, struct progress *progress);
 bool plan_peek(const struct progress *p, uint16_t *code, struct wire_reader *fields, uint32_t *next);
 int cgroup_remove(const char *path, uint32_t *oom_kills);
 
-/* --- child.c, root.c ------------------------------------------------------------------------------------------- */
+/* --- child.c, root.c, options.c ------------------------------------------------------------------------------------------- */
 struct child {
 	struct container *container;
 	struct progress ops;
@@ -157,6 +159,13 @@ struct child {
 		int to;
 	} places[16];
 	unsigned place_count;
+	struct {
+		const char *source;
+		int fd;
+	} held[16]; /* trees of the host that were opened before mounts were made private */
+	unsigned held_count;
+	bool files_pending;
+	struct rlimit files; /* of open files, set just before exec */
 	bool caps_pending;
 	uint64_t caps_permitted;
 	uint64_t caps_ambient;
@@ -171,6 +180,13 @@ int root_perform(struct child *child, uint16_t code, struct wire_reader *fields)
 int root_pivot(struct child *child);
 int root_stage(struct child *child, int mount_fd);
 int root_attach(struct child *child, int tree, const char *target, bool directory);
+/* Opens a path inside a root, never through a link out of it. */
+int open_inside(int root, const char *path, uint64_t flags);
+/* The directory that holds the last name of `path`, made when missing, and that name (NAME_MAX + 1 bytes). */
+int open_parent(int root, const char *path, char *name);
+/* Opens a mount point inside a root, making it when missing. */
+int open_target(int root, const char *path, bool directory);
+int options_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 int tty_open(struct child *child);
 
 /* --- spaces.c, userns.c ----------------------------------------------------------------------------------------- */

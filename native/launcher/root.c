@@ -24,7 +24,7 @@ extern int mount(const char *, const char *, const char *, unsigned long, const 
 extern int umount2(const char *, int);
 enum { DETACH = 2 };
 
-static int open_inside(int root, const char *path, uint64_t flags)
+int open_inside(int root, const char *path, uint64_t flags)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
@@ -32,7 +32,7 @@ static int open_inside(int root, const char *path, uint64_t flags)
 }
 
 /* The directory that holds the last name of `path`, made when missing, and that name. */
-static int open_parent(int root, const char *path, char *name)
+int open_parent(int root, const char *path, char *name)
 {
 	char copy[PATH_MAX], part[PATH_MAX];
 	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
@@ -77,7 +77,7 @@ static int open_parent(int root, const char *path, char *name)
 }
 
 /* Opens a mount point inside the root, making it when missing. */
-static int open_target(int root, const char *path, bool directory)
+int open_target(int root, const char *path, bool directory)
 {
 	int fd = open_inside(root, path, O_PATH);
 	if (fd != -ENOENT)

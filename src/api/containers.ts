@@ -3,6 +3,7 @@
  */
 import { z } from "zod";
 import { hostConfigSchema } from "./host-config.ts";
+import { ISOLATION_CONFIG } from "./isolation.ts";
 import { unsupported } from "./validate.ts";
 import { countSchema, flagSchema, nameSchema, pathSchema } from "./values.ts";
 
@@ -41,8 +42,7 @@ export const createSchema = z
     // Documentation in Docker too: nothing is published by it.
     ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
     NetworkingConfig: z.unknown().optional(),
-    StopTimeout: unsupported(),
-    StopSignal: unsupported("SIGTERM"),
+    ...ISOLATION_CONFIG,
   })
   .catchall(unsupported())
   .refine((body) => Boolean(body.Image) !== Boolean(body.Rootfs), { error: "expected either Image or Rootfs" });
@@ -99,8 +99,9 @@ export const listQuerySchema = z.object({
 });
 
 export const stopQuerySchema = z.object({
-  t: countSchema.optional(),
-  signal: z.literal(["", "SIGTERM", "TERM", "15"]).optional(),
+  /** Seconds; -1: without end. */
+  t: z.union([z.literal("-1").transform(() => Number.POSITIVE_INFINITY), countSchema]).optional(),
+  signal: z.string().optional(),
 });
 export const killQuerySchema = z.object({ signal: z.string().default("KILL") });
 export const waitQuerySchema = z.object({
@@ -196,6 +197,7 @@ export interface ContainerDetails {
 
 export interface ContainerConfig {
   readonly Hostname: string;
+  readonly Domainname: string;
   readonly User: string;
   readonly Tty: boolean;
   readonly OpenStdin: boolean;
@@ -205,6 +207,9 @@ export interface ContainerConfig {
   readonly Image: string;
   readonly WorkingDir: string;
   readonly Labels: Readonly<Record<string, string>>;
+  readonly StopSignal: string;
+  /** Seconds. */
+  readonly StopTimeout?: number;
 }
 
 export interface ContainerStateDetails {

@@ -4,6 +4,8 @@
  * fields are treated the same way, so that a newer client's empty fields do no harm.
  */
 import { z } from "zod";
+import { ISOLATION_FIELDS } from "./isolation.ts";
+import { tmpfsSchema } from "./tmpfs.ts";
 import { unsupported } from "./validate.ts";
 import { parseBind, portSchema } from "./values.ts";
 
@@ -46,17 +48,6 @@ const portBindingsSchema = z
 /** "default" and nothing mean none. */
 const NETWORKS: readonly string[] = ["none", "host", "default", ""];
 
-/** Nothing, or null; not even an empty list. */
-function absent() {
-  return z
-    .unknown()
-    .refine((value) => value === undefined || value === null, {
-      error: "thaw does not do this yet: expected null",
-      params: { unsupported: true },
-    })
-    .optional();
-}
-
 /** Defaults that Docker's command line sends although nobody asked. */
 const SENT_BY_DEFAULT = {
   RestartPolicy: z
@@ -68,29 +59,21 @@ const SENT_BY_DEFAULT = {
     .partial()
     .nullish(),
   CgroupnsMode: unsupported("private", "host"),
-  IpcMode: unsupported("private"),
-  PidMode: unsupported(),
-  UTSMode: unsupported(),
   Cgroup: unsupported(),
   CgroupParent: unsupported(),
   Isolation: unsupported("default"),
   ConsoleSize: z.unknown().optional(),
   MemorySwappiness: unsupported(-1),
   OomKillDisable: unsupported(),
-  OomScoreAdj: unsupported(),
-  ShmSize: unsupported(67_108_864),
   Runtime: unsupported("runc", "thaw"),
-  // Every container of thaw has no_new_privs: asking for it changes nothing.
-  SecurityOpt: z.array(unsupported("no-new-privileges", "no-new-privileges:true")).nullish(),
-  // An empty list asks for something here: that nothing be hidden.
-  MaskedPaths: absent(),
-  ReadonlyPaths: absent(),
 } as const;
 
 /** HostConfig of POST /containers/create. */
 export const hostConfigSchema = z
   .object({
     ...SENT_BY_DEFAULT,
+    ...ISOLATION_FIELDS,
+    Tmpfs: tmpfsSchema.nullish(),
     Memory: limitSchema,
     NanoCpus: limitSchema,
     PidsLimit: z.int().min(-1).nullish(),

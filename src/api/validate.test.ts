@@ -96,12 +96,10 @@ describe("container create", () => {
   });
 
   test.each([
-    ["Privileged", true],
-    ["CapAdd", ["NET_ADMIN"]],
-    ["MaskedPaths", []],
-    ["SecurityOpt", ["seccomp=unconfined"]],
     ["RestartPolicy", { Name: "always" }],
-    ["Devices", [{ PathOnHost: "/dev/fuse" }]],
+    ["DeviceRequests", [{ Driver: "gpu" }]],
+    ["PidMode", "container:x"],
+    ["SecurityOpt", ["selinux=on"]],
     ["SomethingNew", 1],
   ])("refuses HostConfig.%s as UNSUPPORTED, by name", (field, value) => {
     const body = { ...DOCKER_CREATE, HostConfig: { ...DOCKER_CREATE.HostConfig, [field]: value } };

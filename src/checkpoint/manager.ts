@@ -161,7 +161,7 @@ export class Checkpoints implements CheckpointManager {
     return ready.choice.engine.compile(ready.manifest, {
       directory: this.#deps.store.directoryOf(ready.manifest.id),
       sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups),
-      cleanup: sandboxCleanup(place, this.#deps.cgroups, layer),
+      cleanup: sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer),
       outputFile: engineOutput(place),
       verbosity: RESTORE_VERBOSITY,
     });

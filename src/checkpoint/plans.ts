@@ -11,8 +11,13 @@ export function restoreSandbox(spec: ContainerSpec, place: ContainerPlace, cgrou
 }
 
 /** Undoes a sandbox; with `layer` "drop" the writable layer goes too. */
-export function sandboxCleanup(place: ContainerPlace, cgroups: Cgroups, layer: "keep" | "drop"): HostOp[] {
-  return cleanupPlan(cgroups, place.id, layer === "keep" ? [] : [place.upper, place.work]);
+export function sandboxCleanup(
+  spec: ContainerSpec,
+  place: ContainerPlace,
+  cgroups: Cgroups,
+  layer: "keep" | "drop",
+): HostOp[] {
+  return cleanupPlan(cgroups, place.id, layer === "keep" ? [] : [place.upper, place.work], spec.isolation);
 }
 
 /** The container with a checkpoint's writable layer on top of the layers it was made on. */

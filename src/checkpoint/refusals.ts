@@ -28,6 +28,11 @@ export function checkDumpable({ spec, state }: Container): void {
       { hint: "Run it without --userns auto." },
     );
   }
+  if (spec.isolation?.hostNamespaces?.length) {
+    throw new ThawError("CHECKPOINT_FAILED", `${spec.name} shares namespaces with the host, which cannot be dumped`, {
+      hint: "Run it without --pid, --ipc and --uts host.",
+    });
+  }
 }
 
 const SIGKILL = 9;

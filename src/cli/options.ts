@@ -6,7 +6,8 @@ import { resolve } from "node:path";
 import { type PortText, parseDuration, parsePort, parseSize } from "../api/values.ts";
 import { ThawError } from "../common/errors.ts";
 
-function bad(option: string, expected: string, got: string): ThawError {
+/** The error for an option whose text is not what it should be. */
+export function bad(option: string, expected: string, got: string): ThawError {
   return new ThawError("INVALID", `${option}: expected ${expected}, got ${JSON.stringify(got)}`, {
     hint: "Correct the option; every command explains its options with --help.",
   });
@@ -77,7 +78,8 @@ export function envFile(path: string): string[] {
   });
 }
 
-function readText(path: string, option: string): string {
+/** The text of a file that an option names. @throws ThawError PATH_NOT_FOUND. */
+export function readText(path: string, option: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {

@@ -39,6 +39,16 @@ export const SECTIONS: readonly Section[] = [
     title: "Containers",
     entries: [
       { name: "run", summary: "Run a command in a new container", load: () => import("./commands/run.ts") },
+      {
+        name: "create",
+        summary: "Make a container without starting it",
+        load: () => import("./commands/create.ts"),
+      },
+      {
+        name: "start",
+        summary: "Start containers that were made or have exited",
+        load: () => import("./commands/start.ts"),
+      },
       { name: "ps", summary: "List containers", load: () => import("./commands/ps.ts") },
       { name: "logs", summary: "Show a container's output", load: () => import("./commands/logs.ts") },
       { name: "stop", summary: "Stop containers", load: () => import("./commands/stop.ts") },

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { ThawError } from "../common/errors.ts";
+import { checkIsolation } from "./check-isolation.ts";
 import type { ContainerSpec } from "./types.ts";
 
 /** Below this the kernel cannot even start a program in it. */
@@ -15,6 +16,7 @@ export function checkSpec(spec: ContainerSpec): void {
   for (const bind of spec.binds) checkBind(bind.source, bind.target);
   checkPorts(spec);
   checkLimits(spec);
+  checkIsolation(spec);
 }
 
 function checkProgram({ argv, env, cwd, hostname }: ContainerSpec): void {

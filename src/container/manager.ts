@@ -21,6 +21,9 @@ import { reconcileContainers } from "./reconcile.ts";
 import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord } from "./types.ts";
 
 const SIGTERM = 15;
+/** As Docker has it. */
+const STOP_SECONDS = 10;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const LAST_SIGNAL = 64;
 
 /** The containers of one daemon. */
@@ -114,15 +117,18 @@ export class Containers implements ContainerManager {
     await this.#core.parts.launcher.request({ kind: "signal", id: container.id, signo });
   }
 
-  async stop(idOrName: string, timeoutMs: number): Promise<void> {
+  async stop(idOrName: string, timeoutMs?: number, signo?: number): Promise<void> {
     const container = this.get(idOrName);
     if (container.state !== "running") return;
+    const { stopSignal = SIGTERM, stopTimeout = STOP_SECONDS } = container.spec.isolation ?? {};
+    const limit = timeoutMs ?? (stopTimeout < 0 ? Number.POSITIVE_INFINITY : stopTimeout * 1000);
     const { lifecycle, parts } = this.#core;
     const ended = lifecycle.ended(container);
     // It may have ended by itself just now.
-    await parts.launcher.request({ kind: "signal", id: container.id, signo: SIGTERM }).catch(() => {});
+    await parts.launcher.request({ kind: "signal", id: container.id, signo: signo ?? stopSignal }).catch(() => {});
     const { promise: late, resolve } = Promise.withResolvers<"late">();
-    const timer = setTimeout(() => resolve("late"), Math.max(0, timeoutMs));
+    // A timer cannot be set for longer.
+    const timer = limit > LONGEST_TIMER_MS ? undefined : setTimeout(() => resolve("late"), Math.max(0, limit));
     const first = await Promise.race([ended, late]);
     clearTimeout(timer);
     if (first === "late") await this.#core.killAndWait(container);

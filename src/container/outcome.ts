@@ -51,7 +51,7 @@ export function startFailure(container: Container, event: FailedMessage): StartF
     });
     return { error, exitCode: 126 };
   }
-  return { error: idFailure(event) ?? planFailure(event), exitCode: 125 };
+  return { error: idFailure(event) ?? optionFailure(event, operation) ?? planFailure(event), exitCode: 125 };
 }
 
 /** What user namespaces can meet. */
@@ -67,6 +67,32 @@ function idFailure(event: FailedMessage): ThawError | undefined {
   if (operation === "user_make" && name === "ENOSPC") {
     return new ThawError("START_FAILED", "the machine allows no more user namespaces", {
       hint: "Raise /proc/sys/user/max_user_namespaces, or end containers.",
+    });
+  }
+  return undefined;
+}
+
+/** Options that only the kernel could judge. */
+function optionFailure({ errno, detail }: FailedMessage, operation: string | undefined): ThawError | undefined {
+  const name = errnoName(errno);
+  if ((operation === "attach_tree" || operation === "tmpfs") && name === "EPERM") {
+    return new ThawError(
+      "START_FAILED",
+      `nothing can be mounted at ${detail}: /proc and /sys of a container are its own`,
+      {
+        hint: "The image has a link there that leads into them. Choose another place.",
+      },
+    );
+  }
+  if (operation === "sysctl") {
+    const sysctl = detail.replaceAll("/", ".");
+    const why = name === "ENOENT" ? "this kernel has no sysctl" : `${errnoText(errno)}: cannot set the sysctl`;
+    return new ThawError("START_FAILED", `${why} ${sysctl}`, { hint: "Correct --sysctl." });
+  }
+  if (operation === "rlimit" || operation === "oom_score") {
+    const option = operation === "rlimit" ? "--ulimit" : "--oom-score-adj";
+    return new ThawError("START_FAILED", `${option}: the machine does not allow this value: ${errnoText(errno)}`, {
+      hint: "Ask for less.",
     });
   }
   return undefined;

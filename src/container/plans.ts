@@ -31,6 +31,8 @@ export function sandboxOf(spec: ContainerSpec, place: ContainerPlace, cgroups: C
     network: spec.network,
     binds: spec.binds,
     ids: spec.userns?.ids,
+    isolation: spec.isolation,
+    cwd: spec.cwd,
   };
 }
 
@@ -39,7 +41,7 @@ export function startOf(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgr
   const sandbox = sandboxOf(spec, place, cgroups);
   const program = programOf(spec, place);
   const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);
-  return { plan, cleanup: cleanupPlan(cgroups, place.id) };
+  return { plan, cleanup: cleanupPlan(cgroups, place.id, [], spec.isolation) };
 }
 
 /** The request that runs a container's plan. */
@@ -61,6 +63,6 @@ export function lowersOf(spec: ContainerSpec): readonly string[] {
 
 /** A container that ran before may have changed its own /etc/passwd: its upper is looked at first. */
 function programOf(spec: ContainerSpec, place: ContainerPlace): ProgramOptions {
-  const user = lookupUser(spec.user, [place.upper, ...lowersOf(spec)]);
+  const user = lookupUser(spec.user, [place.upper, ...lowersOf(spec)], spec.isolation?.groupAdd);
   return { argv: spec.argv, env: spec.env, cwd: spec.cwd, user, tty: spec.tty };
 }

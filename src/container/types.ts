@@ -5,6 +5,7 @@
  */
 
 import type { IdRange } from "../sandbox/index.ts";
+import type { Isolation, Propagation } from "../sandbox/isolation.ts";
 
 /** What may be asked of a container; the fields follow the Docker Engine API's meaning. */
 export interface ContainerSpec {
@@ -34,6 +35,8 @@ export interface ContainerSpec {
   readonly autoRemove: boolean;
   /** A small init as pid 1, the command as pid 2 (needed for checkpoints); without it the command is pid 1. */
   readonly init: boolean;
+  /** What was asked for beyond the usual isolation. Missing in rows of older versions. */
+  readonly isolation?: Isolation | undefined;
   /** A user namespace of its own; without it the ids inside are the host's. */
   readonly userns?: UserNamespace | undefined;
 }
@@ -47,6 +50,8 @@ export interface Bind {
   readonly source: string;
   readonly target: string;
   readonly readonly: boolean;
+  /** Default rprivate. */
+  readonly propagation?: Propagation | undefined;
 }
 
 export interface PortBinding {
@@ -118,8 +123,11 @@ export interface ContainerManager {
   /** Resolves when the container has exited and nothing of its sandbox is left. */
   wait(idOrName: string, signal?: AbortSignal): Promise<Container>;
   signal(idOrName: string, signo: number): Promise<void>;
-  /** SIGTERM, after `timeoutMs` SIGKILL; resolves when exited. */
-  stop(idOrName: string, timeoutMs: number): Promise<void>;
+  /**
+   * The container's stop signal (SIGTERM unless it has another, or `signo`), after `timeoutMs` SIGKILL; resolves when
+   * exited. Without `timeoutMs`: as long as the container says, else 10 seconds. Infinity waits for ever.
+   */
+  stop(idOrName: string, timeoutMs?: number, signo?: number): Promise<void>;
   /** @throws ThawError WRONG_STATE when it runs and not `force`. */
   remove(idOrName: string, options?: { force?: boolean }): Promise<void>;
   attach(idOrName: string, streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Attachment>;

@@ -89,6 +89,7 @@ export class DaemonImages implements Images {
       env: config.Env ?? [],
       cwd: config.WorkingDir || "/",
       user: config.User ?? "",
+      stopSignal: config.StopSignal ?? "",
       labels: config.Labels ?? {},
     };
   }

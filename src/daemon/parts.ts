@@ -21,6 +21,8 @@ export interface ResolvedImage {
   readonly env: readonly string[];
   readonly cwd: string;
   readonly user: string;
+  /** What ends it, by name or number, or "". */
+  readonly stopSignal: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 

@@ -4,6 +4,7 @@
 import type { ContainerDetails, ContainerSummary, MountPoint, PortSummary, ThawFacts } from "../api/containers.ts";
 import type { Container } from "../container/types.ts";
 import type { IdRange } from "../sandbox/index.ts";
+import { isolationShape, stopShape } from "./isolation.ts";
 
 /** Docker's word for "not yet". */
 const NEVER = "0001-01-01T00:00:00Z";
@@ -71,6 +72,7 @@ function stateDetails(container: Container): ContainerDetails["State"] {
 function config({ spec }: Container): ContainerDetails["Config"] {
   return {
     Hostname: spec.hostname,
+    Domainname: spec.isolation?.domainname ?? "",
     User: spec.user,
     Tty: spec.tty,
     OpenStdin: spec.openStdin,
@@ -80,6 +82,7 @@ function config({ spec }: Container): ContainerDetails["Config"] {
     Image: spec.image ?? "",
     WorkingDir: spec.cwd,
     Labels: spec.labels,
+    ...stopShape(spec.isolation),
   };
 }
 
@@ -94,7 +97,7 @@ function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
     Init: spec.init,
     UsernsMode: spec.userns ? "auto" : "",
     ...idMappings(spec.userns?.ids),
-    Privileged: false,
+    ...isolationShape(spec.isolation),
     RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
     LogConfig: { Type: "json-file", Config: {} },
   };

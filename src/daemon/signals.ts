@@ -18,3 +18,8 @@ export function signalNumber(text: string): number {
     },
   );
 }
+
+/** Its name, "SIGTERM", or its number where it has none. */
+export function signalName(number: number): string {
+  return Object.entries(constants.signals).find(([, known]) => known === number)?.[0] ?? String(number);
+}

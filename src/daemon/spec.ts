@@ -5,6 +5,7 @@ import type { CreateRequest } from "../api/containers.ts";
 import type { HostConfig } from "../api/host-config.ts";
 import { ThawError } from "../common/errors.ts";
 import type { ContainerSpec } from "../container/types.ts";
+import { isolationOf } from "./isolation.ts";
 import type { ResolvedImage } from "./parts.ts";
 
 /** More than the kernel has pids. */
@@ -14,7 +15,7 @@ type Defaults = Omit<ResolvedImage, "id">;
 
 /** What a container of a plain directory starts with. */
 export function rootfsDefaults(lowers: readonly string[]): Defaults {
-  return { lowers, entrypoint: [], command: [], env: [], cwd: "/", user: "", labels: {} };
+  return { lowers, entrypoint: [], command: [], env: [], cwd: "/", user: "", labels: {}, stopSignal: "" };
 }
 
 /** @throws ThawError INVALID when there is no command, or ports are published from the host's network. */
@@ -52,6 +53,7 @@ export function containerSpec(request: CreateRequest, name: string | undefined, 
     autoRemove: host.AutoRemove ?? false,
     init: host.Init ?? true,
     userns: host.UsernsMode === "auto" ? { ids: undefined } : undefined,
+    isolation: isolationOf(request, host, image.stopSignal),
   };
 }
 

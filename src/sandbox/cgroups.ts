@@ -88,6 +88,13 @@ export class Cgroups {
     return this.layout.hierarchies.map(({ mount }) => join(mount, this.parent, id));
   }
 
+  /** The directory of leaves that allow more devices than usual: one where the v1 devices controller is, else none. */
+  wideParents(): string[] {
+    const trees = this.layout.version === 1 ? this.layout.hierarchies : [];
+    const devices = trees.filter(({ controllers }) => controllers.includes("devices"));
+    return devices.map(({ mount }) => join(mount, `${this.parent}-devices`));
+  }
+
   /** Operations that make a container's leaves and set its limits. */
   make(id: string, limits: CgroupLimits): HostOp[] {
     return [
@@ -140,11 +147,15 @@ export class Cgroups {
     }
   }
 
+  #parents(): string[] {
+    return [...this.layout.hierarchies.map(({ mount }) => join(mount, this.parent)), ...this.wideParents()];
+  }
+
   /** Names of the leaves that exist, of any container of this daemon. */
   async existing(): Promise<Set<string>> {
     const names = new Set<string>();
-    for (const { mount } of this.layout.hierarchies) {
-      const entries = await readdir(join(mount, this.parent), { withFileTypes: true }).catch(() => []);
+    for (const parent of this.#parents()) {
+      const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
       for (const entry of entries) if (entry.isDirectory()) names.add(entry.name);
     }
     return names;
@@ -152,8 +163,8 @@ export class Cgroups {
 
   /** Removes the parents when no container has a leaf in them. */
   async removeParents(): Promise<void> {
-    for (const { mount } of this.layout.hierarchies) {
-      await rmdir(join(mount, this.parent)).catch((error: unknown) => {
+    for (const parent of this.#parents()) {
+      await rmdir(parent).catch((error: unknown) => {
         if (!["ENOENT", "EBUSY", "ENOTEMPTY"].includes(errnoOf(error) ?? "")) throw error;
       });
     }

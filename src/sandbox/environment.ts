@@ -1,9 +1,13 @@
 /** The environment variables and the files of /etc that a container gets from thaw and not from its image. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import type { ChildOp } from "../launcher/generated/protocol.ts";
+import { hostsText, resolverText } from "./etc.ts";
+import type { Isolation } from "./isolation.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const RESOLV_CONF = "/etc/resolv.conf";
+/** How the host is reached from a network; undefined: not at all. */
+const GATEWAYS = { host: "127.0.0.1", none: undefined } as const;
 const LARGEST_RESOLV_CONF = 1 << 16;
 
 export interface EnvironmentOptions {
@@ -28,12 +32,13 @@ export function containerEnv(options: EnvironmentOptions): string[] {
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
 
-/** Writes /etc/hostname, /etc/hosts and, with the host's network, /etc/resolv.conf. */
-export function etcFiles(hostname: string, network: "none" | "host"): ChildOp[] {
-  const hosts = `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`;
-  const files = [writeFile("/etc/hostname", `${hostname}\n`), writeFile("/etc/hosts", hosts)];
-  if (network === "none") return files;
-  const resolver = hostResolver();
+/** Writes /etc/hostname, /etc/hosts and, with the host's network or when asked for, /etc/resolv.conf. */
+export function etcFiles(hostname: string, network: "none" | "host", isolation: Isolation = {}): ChildOp[] {
+  const files = [
+    writeFile("/etc/hostname", `${hostname}\n`),
+    writeFile("/etc/hosts", hostsText(hostname, isolation, GATEWAYS[network])),
+  ];
+  const resolver = resolverText(network === "none" ? undefined : hostResolver(), isolation);
   return resolver === undefined ? files : [...files, writeFile(RESOLV_CONF, resolver)];
 }
 

@@ -1,6 +1,16 @@
 /** Sandboxes as plans: namespaces, cgroups, roots, identities. */
-export { type Capability, capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+export {
+  CAPABILITIES,
+  type Capability,
+  capabilityBits,
+  capabilityName,
+  chosenCapabilities,
+  DEFAULT_CAPABILITIES,
+} from "./capabilities.ts";
 export { type CgroupLayout, type CgroupLimits, Cgroups, DEFAULT_PIDS, detectCgroups } from "./cgroups.ts";
+export { hostDevices } from "./devices.ts";
+export type * from "./isolation.ts";
+export type { SandboxBind } from "./isolation-plan.ts";
 export { readFromLowers } from "./lowers.ts";
 export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespaces.ts";
 export {
@@ -8,11 +18,12 @@ export {
   type LeanOptions,
   leanPlan,
   type ProgramOptions,
-  type SandboxBind,
   type SandboxOptions,
   sandboxStage,
   startPlan,
   startPlanWithoutInit,
 } from "./plan.ts";
+export { sysctlProblem } from "./sysctls.ts";
+export { ULIMIT_NAMES } from "./ulimits.ts";
 export { type ContainerUser, lookupUser } from "./user.ts";
 export type { IdRange } from "./user-namespace.ts";

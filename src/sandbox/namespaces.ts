@@ -50,11 +50,13 @@ function modulo(ns: bigint): bigint {
   return ((ns % NS) + NS) % NS;
 }
 
-/** /sys/fs/cgroup as container engines show it: the container's own cgroups, read-only, by the names of controllers. */
-export function cgroupView(cgroups: Cgroups, id: string): ChildOp {
+/**
+ * /sys/fs/cgroup as container engines show it: the container's own cgroups, read-only, by the names of controllers.
+ * @param paths  its leaves, one a hierarchy.
+ */
+export function cgroupView(cgroups: Cgroups, id: string, paths = cgroups.leaves(id)): ChildOp {
   const { version, hierarchies } = cgroups.layout;
   const target = "/sys/fs/cgroup";
-  const paths = cgroups.leaves(id);
   if (version === 2) return { kind: "cgroup_view", target, names: [], paths, links: [] };
   const names = hierarchies.map(({ mount }) => basename(mount));
   // "cpu,cpuacct" is known as "cpu", too.

@@ -49,14 +49,14 @@ test("every plan survives its encoding and is within the bounds", () => {
 test("what is hidden and read-only comes after all that is mounted, and before the pivot", () => {
   const order = kinds(sandboxStage(sandbox));
   expect(order.lastIndexOf("mount")).toBeLessThan(order.indexOf("mask"));
-  expect(order.lastIndexOf("bind")).toBeLessThan(order.indexOf("mask"));
+  expect(order.lastIndexOf("attach_tree")).toBeLessThan(order.indexOf("mask"));
   expect(order.lastIndexOf("make_readonly")).toBeLessThan(order.indexOf("pivot"));
-  expect(order.lastIndexOf("write_file")).toBeLessThan(order.indexOf("bind"));
+  expect(order.lastIndexOf("write_file")).toBeLessThan(order.indexOf("attach_tree"));
   expect(order.slice(-2)).toEqual(["ready", "hold"]);
 });
 
 test("binds go parents first", () => {
-  const targets = sandboxStage(sandbox).flatMap((op) => (op.kind === "bind" ? [op.target] : []));
+  const targets = sandboxStage(sandbox).flatMap((op) => (op.kind === "attach_tree" ? [op.target] : []));
   expect(targets).toEqual(["/data", "/data/deep"]);
 });
 

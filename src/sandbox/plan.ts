@@ -6,20 +6,29 @@
  * comment says so.
  */
 import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } from "../launcher/generated/protocol.ts";
-import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+import { capabilityBits, chosenCapabilities } from "./capabilities.ts";
 import type { CgroupLimits, Cgroups } from "./cgroups.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
+import type { Isolation } from "./isolation.ts";
+import {
+  deviceLeafCleanup,
+  deviceLeafOps,
+  deviceOps,
+  hideOps,
+  holdOps,
+  limitOps,
+  mountOps,
+  namespaceOps,
+  ownLeaves,
+  readonlyRootOps,
+  type SandboxBind,
+  sharesNamespace,
+  sysOp,
+} from "./isolation-plan.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
-import { DEV, DEVICE_LINKS, DEVICES, devMounts, MASKED, PROC, READONLY, SYS } from "./tables.ts";
+import { DEV, DEVICE_LINKS, DEVICES, devMounts, PROC } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
 import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
-
-/** A directory or file of the host inside a container. */
-export interface SandboxBind {
-  readonly source: string;
-  readonly target: string;
-  readonly readonly: boolean;
-}
 
 /** What a container lives in. */
 export interface SandboxOptions {
@@ -37,6 +46,9 @@ export interface SandboxOptions {
   readonly binds: readonly SandboxBind[];
   /** Gives the sandbox a user namespace. */
   readonly ids?: IdRange | undefined;
+  readonly isolation?: Isolation | undefined;
+  /** Where the program will start, for a root in which it cannot be made then. */
+  readonly cwd?: string;
   /** The lowers have /etc/hostname, hosts and resolv.conf already (a restore): they are left alone. */
   readonly keepEtc?: boolean;
   /** The next process made in the sandbox gets the pid after this one. */
@@ -52,11 +64,8 @@ export interface ProgramOptions {
   readonly tty: boolean;
 }
 
-/**
- * Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. Set before a user
- * namespace is entered, in which the file belongs to nobody.
- */
-const OOM_SCORE: ChildOp = { kind: "oom_score", adj: 100 };
+/** Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. */
+const OOM_SCORE = 100;
 const FILE_MODE = 0o020666;
 
 /** Makes the sandbox and leaves its holder waiting in it. */
@@ -79,7 +88,7 @@ export function startPlan(sandbox: SandboxOptions, program: ProgramOptions): Op[
     ...sandboxStage(sandbox),
     { kind: "spawn", role: Role.main, wait: Wait.exec, namespaces: 0n, join: 1 },
     { kind: "cgroup_join" },
-    OOM_SCORE,
+    ...hostRightsOps(sandbox.isolation),
     { kind: "join" },
     ...programOps(sandbox, program),
   ];
@@ -90,15 +99,24 @@ export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOp
   return [
     ...hostStage(sandbox),
     spawn(Role.main, Wait.exec, namespacesOfProcess(namespacesOf(sandbox), sandbox.ids)),
-    OOM_SCORE,
+    ...hostRightsOps(sandbox.isolation),
     ...insideStage(sandbox),
     ...programOps(sandbox, program, [{ kind: "die_with_parent" }]),
   ];
 }
 
 /** Undoes what a plan made on the host: the cgroup leaves, and directories that shall not survive. */
-export function cleanupPlan(cgroups: Cgroups, id: string, directories: readonly string[] = []): HostOp[] {
-  return [...cgroups.remove(id), ...directories.map((path): HostOp => ({ kind: "remove_tree", path }))];
+export function cleanupPlan(
+  cgroups: Cgroups,
+  id: string,
+  directories: readonly string[] = [],
+  isolation?: Isolation,
+): HostOp[] {
+  return [
+    ...cgroups.remove(id),
+    ...deviceLeafCleanup(cgroups, id, isolation),
+    ...directories.map((path): HostOp => ({ kind: "remove_tree", path })),
+  ];
 }
 
 /** The smallest container: what the creation benchmark measures. */
@@ -145,8 +163,9 @@ function spawn(role: number, wait: number, namespaces: bigint): SpawnOp {
   return { kind: "spawn", role, wait, namespaces, join: 0 };
 }
 
-function namespacesOf({ network }: SandboxOptions): bigint {
-  const own = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
+function namespacesOf({ network, isolation }: SandboxOptions): bigint {
+  const shareable = (["pid", "ipc", "uts"] as const).filter((name) => !sharesNamespace(isolation, name));
+  const own = shareable.reduce((flags, name) => flags | Namespace[name], Namespace.mount as bigint);
   return network === "none" ? own | Namespace.net : own;
 }
 
@@ -156,6 +175,7 @@ function hostStage(options: SandboxOptions): HostOp[] {
     { kind: "make_dir", path: options.work, mode: 0o700 },
     ...options.cgroups.make(options.id, options.limits),
     ...userNamespace(namespacesOf(options), options.ids),
+    ...deviceLeafOps(options.cgroups, options.id, options.isolation),
   ];
 }
 
@@ -163,28 +183,30 @@ function hostStage(options: SandboxOptions): HostOp[] {
 function insideStage(options: SandboxOptions): ChildOp[] {
   return [
     ...CGROUP_ENTRY,
+    ...holdOps(options.binds),
     ...ownSpaces(options.ids),
     { kind: "mounts_private" },
     { kind: "root_overlay", lowers: options.lowers, upper: options.upper, work: options.work },
     // Before the binds: a file that the user binds over one of these must not be written to.
-    ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network)),
+    ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network, options.isolation)),
     PROC,
-    SYS,
-    cgroupView(options.cgroups, options.id),
-    ...deviceOps(options.ids),
-    ...bindOps(options.binds),
+    sysOp(options.isolation),
+    cgroupView(options.cgroups, options.id, ownLeaves(options.cgroups, options.id, options.isolation)),
+    ...devOps(options.ids),
+    ...deviceOps(options.isolation, options.ids),
+    ...mountOps(options.binds, options.isolation, options.ids),
     // After proc and sys, and after the binds, so that none of them can uncover anything.
-    ...MASKED.map((path): ChildOp => ({ kind: "mask", path })),
-    ...READONLY.map((path): ChildOp => ({ kind: "make_readonly", path })),
-    { kind: "hostname", name: options.hostname },
+    ...hideOps(options.isolation),
     ...(options.network === "none" ? [{ kind: "loopback_up" } as const] : []),
+    ...namespaceOps(options.hostname, options.isolation),
+    ...readonlyRootOps(options.cwd ?? "", options.isolation),
     { kind: "pivot" },
     ...enterUserNamespace(options.ids),
     { kind: "mark", phase: Phase.sandbox },
   ];
 }
 
-function deviceOps(ids: IdRange | undefined): ChildOp[] {
+function devOps(ids: IdRange | undefined): ChildOp[] {
   return [
     DEV,
     ...DEVICES.map(({ name, major, minor }): ChildOp => {
@@ -195,18 +217,14 @@ function deviceOps(ids: IdRange | undefined): ChildOp[] {
   ];
 }
 
-/** Parents before what is bound into them. */
-function bindOps(binds: readonly SandboxBind[]): ChildOp[] {
-  const depth = (target: string) => target.split("/").filter(Boolean).length;
-  return binds
-    .toSorted((a, b) => depth(a.target) - depth(b.target))
-    .map(({ source, target, readonly }) => {
-      return { kind: "bind", source, target, readonly: readonly ? 1 : 0, recursive: 1 };
-    });
+/** Before a user namespace is entered, in which the score's file belongs to nobody and limits cannot be raised. */
+function hostRightsOps(isolation: Isolation = {}): ChildOp[] {
+  return [{ kind: "oom_score", adj: isolation.oomScoreAdj ?? OOM_SCORE }, ...limitOps(isolation)];
 }
 
 /** `last` comes after the change of user, which would undo it. */
 function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: readonly ChildOp[] = []): ChildOp[] {
+  const { isolation } = sandbox;
   const env = containerEnv({ env: program.env, home: program.user.home, hostname: sandbox.hostname, tty: program.tty });
   return [
     { kind: "session" },
@@ -214,7 +232,7 @@ function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: read
     { kind: "umask", mask: 0o022 },
     // As root, so that it can be made; that it lies inside the root is the launcher's check.
     { kind: "working_dir", path: program.cwd || "/", create: 1 },
-    ...identityOps(program.user),
+    ...identityOps(program.user, isolation),
     ...last,
     { kind: "mark", phase: Phase.exec },
     { kind: "exec", path: program.argv[0] ?? "", argv: program.argv, env },
@@ -222,11 +240,11 @@ function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: read
 }
 
 /** Capabilities before the user: dropping from the bounding set takes one. A user other than root holds none. */
-function identityOps(user: ContainerUser): ChildOp[] {
-  const bounding = capabilityBits(DEFAULT_CAPABILITIES);
+function identityOps(user: ContainerUser, isolation: Isolation = {}): ChildOp[] {
+  const bounding = capabilityBits(chosenCapabilities(isolation));
   return [
     { kind: "capabilities", bounding, permitted: user.uid === 0 ? bounding : 0n, ambient: 0n },
     { kind: "user", uid: user.uid, gid: user.gid, groups: user.groups.map(String) },
-    { kind: "no_new_privs" },
+    ...(isolation.noNewPrivileges === false ? [] : [{ kind: "no_new_privs" } as const]),
   ];
 }

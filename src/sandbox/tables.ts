@@ -73,14 +73,14 @@ export const MASKED: readonly string[] = [
   "/sys/devices/virtual/powercap",
 ];
 
+/** Visible, not writable. /sys as a whole is mounted read-only. */
+export const READONLY: readonly string[] = ["bus", "fs", "irq", "sys", "sysrq-trigger"].map((name) => `/proc/${name}`);
+
 /**
- * Visible, not writable. /sys as a whole is mounted read-only. CRIU reads /run/criu.kdat in the container's root and
- * with all capabilities, so nobody inside may write it, nor replace it: a mount point cannot be unlinked.
+ * Read-only whatever the user asks for: CRIU reads /run/criu.kdat in the container's root and with all capabilities, so
+ * nobody inside may write it, nor replace it: a mount point cannot be unlinked.
  */
-export const READONLY: readonly string[] = [
-  ...["bus", "fs", "irq", "sys", "sysrq-trigger"].map((name) => `/proc/${name}`),
-  "/run/criu.kdat",
-];
+export const KEPT: readonly string[] = ["/run/criu.kdat"];
 
 /**
  * Rules of the v1 devices controller: any node may be made, only these may be opened. Without them the MKNOD

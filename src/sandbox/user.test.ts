@@ -77,3 +77,9 @@ test("what is not a small regular file is not read", async () => {
   expect(readFromLowers([odd], "/")).toBeUndefined();
   expect(readFromLowers([odd], "/big/below")).toBeUndefined();
 });
+
+test("groups are added by name or number, whatever the user's group is", () => {
+  expect(lookupUser("web", lowers(), ["tape", "5"])).toMatchObject({ groups: [6, 26, 5] });
+  expect(lookupUser("1234:77", lowers(), ["disk"])).toMatchObject({ gid: 77, groups: [6] });
+  expect(() => lookupUser("web", lowers(), ["strangers"])).toThrow('no group "strangers"');
+});

@@ -32,19 +32,21 @@ const LARGEST_ID = 0xfffffffe;
 const MOST_GROUPS = 256;
 
 /**
- * Looks up `text` (empty: root) in the root made of `lowers`, top first.
+ * Looks up `text` (empty: root) in the root made of `lowers`, top first; `groupAdd` are groups by name or number that
+ * the user gets in any case.
  * @throws ThawError INVALID when a name is not in the image's files or a number is out of range.
  */
-export function lookupUser(text: string, lowers: readonly string[]): ContainerUser {
+export function lookupUser(text: string, lowers: readonly string[], groupAdd: readonly string[] = []): ContainerUser {
   const [userText = "", groupText, ...more] = (text || "0").split(":");
   if (more.length > 0 || userText === "" || groupText === "") throw malformed(text);
   const users = parsePasswd(readFromLowers(lowers, "/etc/passwd") ?? "");
   const groups = parseGroup(readFromLowers(lowers, "/etc/group") ?? "");
   const user = findUser(userText, users);
-  if (groupText !== undefined) return { ...user, gid: findGroup(groupText, groups), groups: [] };
-  const member = groups.filter(({ members }) => user.name !== undefined && members.includes(user.name));
-  const extra = [...new Set(member.map(({ gid }) => gid))].slice(0, MOST_GROUPS);
-  return { uid: user.uid, gid: user.gid, groups: extra, home: user.home };
+  const added = groupAdd.map((name) => findGroup(name, groups));
+  const gid = groupText === undefined ? user.gid : findGroup(groupText, groups);
+  const member = groupText === undefined ? groups.filter(({ members }) => members.includes(user.name ?? "")) : [];
+  const extra = [...new Set([...member.map((group) => group.gid), ...added])].slice(0, MOST_GROUPS);
+  return { uid: user.uid, gid, groups: extra, home: user.home };
 }
 
 function findUser(

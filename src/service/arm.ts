@@ -40,7 +40,7 @@ export async function compileRoute(deps: ArmDeps, request: ArmRequest): Promise<
   const { spec, instance } = request;
   const place = deps.containers.place(instance);
   const coldStart = startOf(request.container, place, deps.cgroups).plan;
-  const cleanup = sandboxCleanup(place, deps.cgroups, "drop");
+  const cleanup = sandboxCleanup(request.container, place, deps.cgroups, "drop");
   const common = { target: instance, log: place.log, idleMs: spec.idleMs, readyMs: spec.readyTimeoutMs, cleanup };
   if (request.checkpoint === "") {
     return { route: { ...common, wakeMs: 0, wake: coldStart, fallback: [] }, engine: "cold", reasons: [] };

@@ -135,6 +135,7 @@ const IMAGE: ResolvedImage = {
   env: ["A=image"],
   cwd: "/app",
   user: "",
+  stopSignal: "",
   labels: {},
 };
 

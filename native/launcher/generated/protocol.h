@@ -140,6 +140,13 @@ enum {
 	OP_USER_SPACES = 107,
 	OP_USER_ENTER = 108,
 	OP_CGROUP_VIEW = 109,
+	OP_ROOT_READONLY = 110,
+	OP_HOLD_TREE = 111,
+	OP_ATTACH_TREE = 112,
+	OP_TMPFS = 113,
+	OP_DEVICE_NODE = 114,
+	OP_DOMAINNAME = 115,
+	OP_SYSCTL = 116,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -527,6 +534,45 @@ struct op_cgroup_view {
 	struct wire_strs names;
 	struct wire_strs paths;
 	struct wire_strs links;
+};
+
+struct op_root_readonly {
+	char empty;
+};
+
+struct op_hold_tree {
+	struct wire_str source;
+};
+
+struct op_attach_tree {
+	struct wire_str source;
+	struct wire_str target;
+	uint64_t attributes;
+	uint64_t propagation;
+};
+
+struct op_tmpfs {
+	struct wire_str target;
+	uint64_t flags;
+	struct wire_str options;
+};
+
+struct op_device_node {
+	struct wire_str path;
+	uint32_t mode;
+	uint32_t major;
+	uint32_t minor;
+	uint32_t uid;
+	uint32_t gid;
+};
+
+struct op_domainname {
+	struct wire_str name;
+};
+
+struct op_sysctl {
+	struct wire_str path;
+	struct wire_str value;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1064,6 +1110,59 @@ static inline bool op_decode_cgroup_view(struct wire_reader *r, struct op_cgroup
 	return wire_end(r);
 }
 
+static inline bool op_decode_root_readonly(struct wire_reader *r, struct op_root_readonly *out)
+{
+	out->empty = 0;
+	return wire_end(r);
+}
+
+static inline bool op_decode_hold_tree(struct wire_reader *r, struct op_hold_tree *out)
+{
+	out->source = wire_get_str(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_attach_tree(struct wire_reader *r, struct op_attach_tree *out)
+{
+	out->source = wire_get_str(r);
+	out->target = wire_get_str(r);
+	out->attributes = wire_get_u64(r);
+	out->propagation = wire_get_u64(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_tmpfs(struct wire_reader *r, struct op_tmpfs *out)
+{
+	out->target = wire_get_str(r);
+	out->flags = wire_get_u64(r);
+	out->options = wire_get_str(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_device_node(struct wire_reader *r, struct op_device_node *out)
+{
+	out->path = wire_get_str(r);
+	out->mode = wire_get_u32(r);
+	out->major = wire_get_u32(r);
+	out->minor = wire_get_u32(r);
+	out->uid = wire_get_u32(r);
+	out->gid = wire_get_u32(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_domainname(struct wire_reader *r, struct op_domainname *out)
+{
+	out->name = wire_get_str(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_sysctl(struct wire_reader *r, struct op_sysctl *out)
+{
+	out->path = wire_get_str(r);
+	out->value = wire_get_str(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1263,6 +1362,34 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 109: {
 		struct op_cgroup_view op;
 		return op_decode_cgroup_view(r, &op);
+	}
+	case 110: {
+		struct op_root_readonly op;
+		return op_decode_root_readonly(r, &op);
+	}
+	case 111: {
+		struct op_hold_tree op;
+		return op_decode_hold_tree(r, &op);
+	}
+	case 112: {
+		struct op_attach_tree op;
+		return op_decode_attach_tree(r, &op);
+	}
+	case 113: {
+		struct op_tmpfs op;
+		return op_decode_tmpfs(r, &op);
+	}
+	case 114: {
+		struct op_device_node op;
+		return op_decode_device_node(r, &op);
+	}
+	case 115: {
+		struct op_domainname op;
+		return op_decode_domainname(r, &op);
+	}
+	case 116: {
+		struct op_sysctl op;
+		return op_decode_sysctl(r, &op);
 	}
 	default:
 		return false;

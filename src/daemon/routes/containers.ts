@@ -20,9 +20,6 @@ import { containerDetails, containerSummary } from "../shapes.ts";
 import { signalNumber } from "../signals.ts";
 import { containerSpec, rootfsDefaults } from "../spec.ts";
 
-/** Docker's own default, seconds. */
-const STOP_SECONDS = 10;
-
 type ContainerRoutes =
   | "containerList"
   | "containerCreate"
@@ -49,10 +46,11 @@ export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteNam
       call.empty();
     },
     containerStop: async (call) => {
-      const { t = STOP_SECONDS } = call.query(stopQuerySchema);
+      const { t, signal } = call.query(stopQuerySchema);
       const { id, state } = containers.get(call.param("id"));
       if (state !== "running") return call.empty(304);
-      await containers.stop(id, t * 1000);
+      const signo = signal ? signalNumber(signal) : undefined;
+      await containers.stop(id, t === undefined ? undefined : t * 1000, signo);
       call.empty();
     },
     containerKill: async (call) => {

@@ -557,6 +557,51 @@ export interface CgroupViewOp {
   readonly links: readonly string[];
 }
 
+export interface RootReadonlyOp {
+  readonly kind: "root_readonly";
+}
+
+export interface HoldTreeOp {
+  readonly kind: "hold_tree";
+  readonly source: string;
+}
+
+export interface AttachTreeOp {
+  readonly kind: "attach_tree";
+  readonly source: string;
+  readonly target: string;
+  readonly attributes: bigint;
+  readonly propagation: bigint;
+}
+
+export interface TmpfsOp {
+  readonly kind: "tmpfs";
+  readonly target: string;
+  readonly flags: bigint;
+  readonly options: string;
+}
+
+export interface DeviceNodeOp {
+  readonly kind: "device_node";
+  readonly path: string;
+  readonly mode: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface DomainnameOp {
+  readonly kind: "domainname";
+  readonly name: string;
+}
+
+export interface SysctlOp {
+  readonly kind: "sysctl";
+  readonly path: string;
+  readonly value: string;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -639,7 +684,14 @@ export type ChildOp =
   | TimeOffsetsOp
   | UserSpacesOp
   | UserEnterOp
-  | CgroupViewOp;
+  | CgroupViewOp
+  | RootReadonlyOp
+  | HoldTreeOp
+  | AttachTreeOp
+  | TmpfsOp
+  | DeviceNodeOp
+  | DomainnameOp
+  | SysctlOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -719,6 +771,13 @@ const OP_CODES = {
   user_spaces: 107,
   user_enter: 108,
   cgroup_view: 109,
+  root_readonly: 110,
+  hold_tree: 111,
+  attach_tree: 112,
+  tmpfs: 113,
+  device_node: 114,
+  domainname: 115,
+  sysctl: 116,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -771,6 +830,13 @@ export const opNames: Record<number, string> = {
   107: "user_spaces",
   108: "user_enter",
   109: "cgroup_view",
+  110: "root_readonly",
+  111: "hold_tree",
+  112: "attach_tree",
+  113: "tmpfs",
+  114: "device_node",
+  115: "domainname",
+  116: "sysctl",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1130,6 +1196,37 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.strs(value.paths);
       w.strs(value.links);
       return;
+    case "root_readonly":
+      return;
+    case "hold_tree":
+      w.str(value.source);
+      return;
+    case "attach_tree":
+      w.str(value.source);
+      w.str(value.target);
+      w.u64(value.attributes);
+      w.u64(value.propagation);
+      return;
+    case "tmpfs":
+      w.str(value.target);
+      w.u64(value.flags);
+      w.str(value.options);
+      return;
+    case "device_node":
+      w.str(value.path);
+      w.u32(value.mode);
+      w.u32(value.major);
+      w.u32(value.minor);
+      w.u32(value.uid);
+      w.u32(value.gid);
+      return;
+    case "domainname":
+      w.str(value.name);
+      return;
+    case "sysctl":
+      w.str(value.path);
+      w.str(value.value);
+      return;
   }
 }
 
@@ -1233,6 +1330,20 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "user_enter" };
     case 109:
       return { kind: "cgroup_view", target: r.str(), names: r.strs(), paths: r.strs(), links: r.strs() };
+    case 110:
+      return { kind: "root_readonly" };
+    case 111:
+      return { kind: "hold_tree", source: r.str() };
+    case 112:
+      return { kind: "attach_tree", source: r.str(), target: r.str(), attributes: r.u64(), propagation: r.u64() };
+    case 113:
+      return { kind: "tmpfs", target: r.str(), flags: r.u64(), options: r.str() };
+    case 114:
+      return { kind: "device_node", path: r.str(), mode: r.u32(), major: r.u32(), minor: r.u32(), uid: r.u32(), gid: r.u32() };
+    case 115:
+      return { kind: "domainname", name: r.str() };
+    case 116:
+      return { kind: "sysctl", path: r.str(), value: r.str() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }

@@ -1,0 +1,146 @@
+/**
+ * The options of `thaw run` and `thaw create`: what a container is made with. Grouped, because there are many; the
+ * words are those that users of other container engines know.
+ */
+import type { Command } from "commander";
+import { collect } from "./command.ts";
+
+/** The options as commander gives them. */
+export interface ContainerOptions {
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly rm?: boolean;
+  readonly name?: string;
+  readonly label?: string[];
+  readonly entrypoint?: string;
+  readonly env?: string[];
+  readonly envFile?: string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly groupAdd?: string[];
+  readonly init: boolean;
+  readonly stopSignal?: string;
+  readonly stopTimeout?: string;
+  readonly rootfs?: string;
+  readonly readOnly?: boolean;
+  readonly volume?: string[];
+  readonly tmpfs?: string[];
+  readonly shmSize?: string;
+  readonly device?: string[];
+  readonly network?: string;
+  readonly publish?: string[];
+  readonly hostname?: string;
+  readonly domainname?: string;
+  readonly dns?: string[];
+  readonly dnsSearch?: string[];
+  readonly dnsOption?: string[];
+  readonly addHost?: string[];
+  readonly memory?: string;
+  readonly cpus?: string;
+  readonly pidsLimit?: string;
+  readonly ulimit?: string[];
+  readonly oomScoreAdj?: string;
+  readonly capAdd?: string[];
+  readonly capDrop?: string[];
+  readonly securityOpt?: string[];
+  readonly privileged?: boolean;
+  readonly sysctl?: string[];
+  readonly ipc?: string;
+  readonly pid?: string;
+  readonly uts?: string;
+  readonly userns?: string;
+}
+
+/** Adds them to a command. */
+export function addContainerOptions(command: Command): Command {
+  addGeneral(command);
+  addProgram(command);
+  addFiles(command);
+  addNetwork(command);
+  addLimits(command);
+  addIsolation(command);
+  return command.passThroughOptions();
+}
+
+function addGeneral(command: Command): void {
+  command
+    .option("-i, --interactive", "pass stdin on, also a terminal's")
+    .option("--no-interactive", "pass no stdin on")
+    .option("-t, --tty", "give the container a terminal")
+    .option("--rm", "remove the container when it exits")
+    .option("--name <name>", "the container's name")
+    .option("-l, --label <name=value>", "note something about the container", collect);
+}
+
+function addProgram(command: Command): void {
+  command
+    .optionsGroup("The program:")
+    .option("--entrypoint <program>", "instead of the image's entrypoint")
+    .option("-e, --env <name=value>", "set a variable; a name alone takes its value from here", collect)
+    .option("--env-file <file>", "set the variables of a file", collect)
+    .option("-w, --workdir <directory>", "where the command starts")
+    .option("-u, --user <user[:group]>", "who the command runs as")
+    .option("--group-add <group>", "one more group of its user", collect)
+    .option("--init", "run a small init as pid 1 (the default; checkpoints need it)")
+    .option("--no-init", "make the command itself pid 1")
+    .option("--stop-signal <signal>", "what `thaw stop` sends first (default: the image's, or SIGTERM)")
+    .option("--stop-timeout <seconds>", "how long it waits then (default: 10; -1: for ever)");
+}
+
+function addFiles(command: Command): void {
+  command
+    .optionsGroup("Files and devices:")
+    .option("--rootfs <directory>", "a directory as the root file system, instead of an image")
+    .option("--read-only", "make the root file system read-only")
+    .option("-v, --volume <source:target[:ro]>", "show a directory or file of this machine", collect)
+    .option("--tmpfs <target[:options]>", "mount a tmpfs, such as /run:size=64m", collect)
+    .option("--shm-size <size>", "the size of /dev/shm (default: 64m)")
+    .option("--device <host[:container[:rwm]]>", "give it a device of this machine", collect);
+}
+
+function addNetwork(command: Command): void {
+  command
+    .optionsGroup("Network:")
+    .option(
+      "--network <mode>",
+      "none: a network of its own with nothing but loopback and published ports; host: the machine's",
+    )
+    .option("-p, --publish <[address:]port:port>", "publish a port: HOST:CONTAINER", collect)
+    .option("--hostname <name>", "the container's host name")
+    .option("--domainname <name>", "its domain name")
+    .option("--dns <address>", "a name server instead of the machine's", collect)
+    .option("--dns-search <domain>", "a domain to look names up in", collect)
+    .option("--dns-option <option>", "an option for /etc/resolv.conf", collect)
+    .option("--add-host <name:address>", "a line for /etc/hosts", collect);
+}
+
+function addLimits(command: Command): void {
+  command
+    .optionsGroup("Limits:")
+    .option("-m, --memory <size>", "limit the memory, such as 512m")
+    .option("--cpus <count>", "limit the CPU time, such as 0.5")
+    .option("--pids-limit <count>", "limit the processes; -1 for no limit (default 512)")
+    .option("--ulimit <name=soft[:hard]>", "a limit of its processes, such as nofile=1024:2048", collect)
+    .option("--oom-score-adj <score>", "who is killed first when memory is short, -1000 to 1000 (default: 100)");
+}
+
+function addIsolation(command: Command): void {
+  command
+    .optionsGroup("Isolation:")
+    .option("--cap-add <capability>", "add a capability, such as NET_ADMIN; ALL adds all", collect)
+    .option("--cap-drop <capability>", "take one away; ALL takes all", collect)
+    .option(
+      "--security-opt <option>",
+      "no-new-privileges=false, seccomp=FILE or unconfined, systempaths=unconfined",
+      collect,
+    )
+    .option("--privileged", "give it everything: it is as good as root on this machine")
+    .option("--sysctl <name=value>", "set a sysctl of its namespaces, such as net.core.somaxconn=1024", collect)
+    .option("--ipc <mode>", "private (default), or host: share this machine's IPC namespace")
+    .option("--pid <mode>", "host: see and signal all processes of this machine")
+    .option("--uts <mode>", "host: share this machine's name")
+    .option(
+      "--userns <mode>",
+      "auto: a user namespace with ids of its own, so that root inside is nobody outside; host: none (the default)",
+    );
+}

@@ -1,0 +1,108 @@
+/** From the options of `thaw run` and `thaw create` to the request that makes the container. */
+import { resolve } from "node:path";
+import type { CreateInput } from "../api/containers.ts";
+import { ThawError } from "../common/errors.ts";
+import type { ContainerOptions } from "./container-options.ts";
+import { deviceOption, pairOption, securityOptions, tmpfsOption, ulimitOption } from "./isolation-options.ts";
+import { countOption, cpusOption, envFile, envOption, portOption, sizeOption, volumeOption } from "./options.ts";
+
+type HostConfigInput = NonNullable<CreateInput["HostConfig"]>;
+
+/** @throws ThawError INVALID for options that make no sense. */
+export function createRequest(words: readonly string[], options: ContainerOptions, input: boolean): CreateInput {
+  const image = options.rootfs === undefined ? words[0] : undefined;
+  const command = options.rootfs === undefined ? words.slice(1) : [...words];
+  if (image === undefined && options.rootfs === undefined) {
+    throw new ThawError("INVALID", "run: expected an image (or --rootfs DIRECTORY) and a command, got neither", {
+      hint: "For example: thaw run hello python3 hello.py",
+    });
+  }
+  return {
+    ...(image === undefined ? {} : { Image: image }),
+    ...(options.rootfs === undefined ? {} : { Rootfs: resolve(options.rootfs) }),
+    ...(command.length === 0 ? {} : { Cmd: command }),
+    ...(options.entrypoint === undefined ? {} : { Entrypoint: [options.entrypoint] }),
+    Env: [...(options.envFile ?? []).flatMap(envFile), ...(options.env ?? []).map(envOption)],
+    WorkingDir: options.workdir ?? "",
+    User: options.user ?? "",
+    Hostname: options.hostname ?? "",
+    Domainname: options.domainname ?? "",
+    Tty: options.tty ?? false,
+    OpenStdin: input,
+    Labels: Object.fromEntries((options.label ?? []).map(splitLabel)),
+    StopSignal: options.stopSignal ?? "",
+    ...(options.stopTimeout === undefined
+      ? {}
+      : { StopTimeout: countOption("--stop-timeout", options.stopTimeout, -1) }),
+    HostConfig: { ...hostConfig(options), ...filesConfig(options), ...isolationConfig(options) },
+  };
+}
+
+function hostConfig(options: ContainerOptions): HostConfigInput {
+  const bindings: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const { hostAddress, hostPort, containerPort } of (options.publish ?? []).map(portOption)) {
+    const key = `${containerPort}/tcp`;
+    bindings[key] = [...(bindings[key] ?? []), { HostIp: hostAddress, HostPort: String(hostPort) }];
+  }
+  return {
+    NetworkMode: networkOption(options.network ?? "none"),
+    PortBindings: bindings,
+    AutoRemove: options.rm ?? false,
+    Init: options.init,
+    ...(options.memory === undefined ? {} : { Memory: sizeOption("--memory", options.memory) }),
+    ...(options.cpus === undefined ? {} : { NanoCpus: cpusOption(options.cpus) }),
+    ...(options.pidsLimit === undefined ? {} : { PidsLimit: countOption("--pids-limit", options.pidsLimit, -1) }),
+    ...(options.oomScoreAdj === undefined
+      ? {}
+      : { OomScoreAdj: countOption("--oom-score-adj", options.oomScoreAdj, -1000) }),
+    Ulimits: (options.ulimit ?? []).map(ulimitOption),
+    Dns: options.dns ?? [],
+    DnsSearch: options.dnsSearch ?? [],
+    DnsOptions: options.dnsOption ?? [],
+    ExtraHosts: options.addHost ?? [],
+  };
+}
+
+function filesConfig(options: ContainerOptions): HostConfigInput {
+  return {
+    ReadonlyRootfs: options.readOnly ?? false,
+    Binds: (options.volume ?? []).map(volumeOption),
+    Tmpfs: Object.fromEntries((options.tmpfs ?? []).map(tmpfsOption)),
+    Devices: (options.device ?? []).map(deviceOption),
+    ...(options.shmSize === undefined ? {} : { ShmSize: sizeOption("--shm-size", options.shmSize) }),
+  };
+}
+
+function isolationConfig(options: ContainerOptions): HostConfigInput {
+  return {
+    CapAdd: options.capAdd ?? [],
+    CapDrop: options.capDrop ?? [],
+    GroupAdd: options.groupAdd ?? [],
+    Privileged: options.privileged ?? false,
+    Sysctls: Object.fromEntries((options.sysctl ?? []).map((text) => pairOption("--sysctl", text))),
+    IpcMode: options.ipc ?? "",
+    PidMode: options.pid ?? "",
+    UTSMode: options.uts ?? "",
+    ...(options.userns === undefined ? {} : { UsernsMode: usernsOption(options.userns) }),
+    ...securityOptions(options.securityOpt ?? []),
+  };
+}
+
+function networkOption(mode: string): "none" | "host" {
+  if (mode === "none" || mode === "host") return mode;
+  throw new ThawError("INVALID", `--network: expected none or host, got ${JSON.stringify(mode)}`, {
+    hint: "thaw has no other networks yet; publish ports with -p.",
+  });
+}
+
+function usernsOption(mode: string): "auto" | "host" {
+  if (mode === "auto" || mode === "host") return mode;
+  throw new ThawError("INVALID", `--userns: expected auto or host, got ${JSON.stringify(mode)}`, {
+    hint: "auto gives the container ids of its own, host uses the machine's.",
+  });
+}
+
+function splitLabel(text: string): [string, string] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
