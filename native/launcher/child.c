@@ -329,6 +329,8 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	switch (code) {
 	case OP_PIVOT:
 		return root_pivot(child);
+	case OP_PARK:
+		return child->container->parking ? child_park(child) : 0;
 	case OP_HOSTNAME: {
 		struct op_hostname op;
 		op_decode_hostname(r, &op);
@@ -456,6 +458,8 @@ void child_run(struct child *child)
 			child_send(child, &r, -1);
 			_exit(126);
 		}
+		if (code == OP_PARK && child->container->parking)
+			continue; /* the operations are others now */
 		child->ops.at = next;
 		child->index++;
 	}

@@ -118,6 +118,18 @@ void event_listener(const char *id, uint8_t state)
 	BROADCAST(listener_changed, m)
 }
 
+void event_parked(struct container *c)
+{
+	struct msg_parked m = { wire_cstr(c->id), wire_cstr(c->shape) };
+	BROADCAST(parked, m)
+}
+
+void event_taken(struct container *entry, struct container *by)
+{
+	struct msg_taken m = { wire_cstr(entry->id), wire_cstr(by->id) };
+	BROADCAST(taken, m)
+}
+
 void event_woke(const char *id, uint8_t result, uint32_t waiting, struct wire_phases phases, const char *detail)
 {
 	struct msg_woke m = { wire_cstr(id), result, waiting, phases, wire_cstr(detail) };
@@ -186,7 +198,7 @@ static int forget(const char *id)
 	struct container *c = container_find(id);
 	if (!c)
 		return 0;
-	if (c->state <= CONTAINER_STATE_STOPPING)
+	if (container_lives(c))
 		return -EBUSY;
 	container_free(c);
 	return 0;
@@ -215,7 +227,7 @@ static int attach(struct client *cl, uint64_t tag, const struct msg_attach *m)
 
 static int shut_down(bool force)
 {
-	if (!force && containers_alive() > 0)
+	if (!force && !containers_let_go())
 		return -EBUSY;
 	gateway_stop(); /* or a connection would wake what is being killed */
 	list_each(it, container_all())
@@ -309,6 +321,10 @@ static int perform(struct client *cl, uint16_t code, uint64_t tag, struct wire_r
 	case MSG_SLEEP: {
 		struct msg_sleep m;
 		return msg_decode_sleep(r, &m) ? gateway_sleep(m.id.p, m.force) : -EBADMSG;
+	}
+	case MSG_PREPARE: {
+		struct msg_prepare m;
+		return msg_decode_prepare(r, &m) ? pool_prepare(m.id, m.plan, m.cleanup) : -EBADMSG;
 	}
 	case MSG_SHUTDOWN: {
 		struct msg_shutdown m;

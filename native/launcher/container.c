@@ -44,12 +44,29 @@ struct container *container_find(const char *id)
 	return NULL;
 }
 
+bool container_lives(const struct container *c)
+{
+	return c->state <= CONTAINER_STATE_STOPPING || c->state == CONTAINER_STATE_PARKED;
+}
+
 size_t containers_alive(void)
 {
 	size_t n = 0;
 	list_each(it, &containers)
-		n += container_of(it, struct container, link)->state <= CONTAINER_STATE_STOPPING;
+		n += container_lives(container_of(it, struct container, link));
 	return n;
+}
+
+bool containers_let_go(void)
+{
+	list_each(it, &containers) {
+		const struct container *c = container_of(it, struct container, link);
+		if (c->state <= CONTAINER_STATE_STOPPING && !c->parking)
+			return false;
+	}
+	list_each(parked, &containers)
+		container_kill(container_of(parked, struct container, link));
+	return true;
 }
 
 struct container *container_new(struct wire_str id, int *error)
@@ -138,6 +155,20 @@ struct process *process_add(struct container *c, pid_t pid, enum role role, enum
 	list_add(&processes[(unsigned)pid % BUCKETS], &p->link);
 	c->alive++;
 	return p;
+}
+
+void process_change_hands(struct container *from, struct container *to)
+{
+	for (size_t i = 0; from->alive > 0 && i < BUCKETS; i++) {
+		list_each(it, &processes[i]) {
+			struct process *p = container_of(it, struct process, link);
+			if (p->container != from)
+				continue;
+			p->container = to;
+			from->alive--;
+			to->alive++;
+		}
+	}
 }
 
 void container_kill(struct container *c)
@@ -283,7 +314,7 @@ static void process_ended(struct process *p, int status)
 		c->wait_status = status;
 		c->ended_real = real_ns();
 	}
-	if (p->pid == c->main)
+	if (p->pid == c->main || c->state == CONTAINER_STATE_PARKED)
 		c->ended = true;
 	if (p->pid == c->main || p->pid == c->holder) {
 		if (c->state < CONTAINER_STATE_STOPPING && c->awaited != p && c->state == CONTAINER_STATE_RUNNING)

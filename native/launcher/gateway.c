@@ -190,7 +190,7 @@ static int start_target(struct listener *l, const struct blob *plan)
 {
 	int error;
 	struct container *old = container_find(l->target);
-	if (old && old->state <= CONTAINER_STATE_STOPPING)
+	if (old && container_lives(old))
 		return -EBUSY;
 	if (old)
 		container_free(old);

@@ -5,11 +5,14 @@
  *   client.c     control connections: frames in, replies and events out
  *   container.c  the records of containers and their life from `run` to `exited`
  *   plan.c       walks a plan: host operations here, `spawn` for the rest
+ *   cgroup.c     leaves: making, joining, removing, keeping for the next
+ *   pool.c       sandboxes made ahead
  *   child.c      performs the child operations in the new process, up to exec
  *   root.c       those of them that build the root file system
  *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
  *   userns.c     user namespaces and roots whose ids are mapped
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
+ *   tray.c       /proc, /sys and /dev, put together before there is one
  *   stdio.c      pipes, terminals, the log, attached streams
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
@@ -68,6 +71,8 @@ struct container {
 	struct progress plan;
 	struct progress cleanup;
 	bool cleaning;
+	bool parking;		  /* `park` waits: a sandbox made ahead, of the shape below */
+	char shape[ID_ROOM];
 	bool host_only;		  /* only host operations: answered when done, then forgotten */
 	struct client *reply_to;  /* for host_only */
 	uint64_t reply_tag;
@@ -117,7 +122,7 @@ struct process {
 
 /* A message from a child to the launcher, before its exec. */
 struct report {
-	enum { REPORT_MARK, REPORT_READY, REPORT_FAIL, REPORT_TTY } kind;
+	enum { REPORT_MARK, REPORT_READY, REPORT_FAIL, REPORT_TTY, REPORT_PARKED } kind;
 	uint32_t op;
 	uint32_t phase;
 	int32_t error;
@@ -144,7 +149,22 @@ int blob_copy(struct blob *out, struct wire_bytes from);
 int plan_step(struct container *c, struct progress *progress);
 /* The operation at `p->at`. False at the end. */
 bool plan_peek(const struct progress *p, uint16_t *code, struct wire_reader *fields, uint32_t *next);
+
+/* --- cgroup.c ---------------------------------------------------------------------------------------------- */
+/* Both open the leaf for the container's children; `cgroup_make` takes a spare one when there is one. */
+int cgroup_make(struct container *c, const char *path);
+int cgroup_open(struct container *c, const char *path);
 int cgroup_remove(const char *path, uint32_t *oom_kills);
+int cgroup_spare(const char *path, uint32_t most, uint32_t *oom_kills);
+
+/* --- pool.c ------------------------------------------------------------------------------------------------ */
+/* At a `pooled` operation: goes on in a parked sandbox of the shape, when there is one. */
+void pool_take(struct container *c, struct progress *p, struct wire_reader *fields);
+/* `c` waits to be taken now. */
+void pool_parked(struct container *c);
+int pool_prepare(struct wire_str id, struct wire_bytes plan, struct wire_bytes cleanup);
+/* The part of `plan` from its first `pooled` to `park`, in place; nothing when it has none. */
+struct wire_bytes pool_part(struct wire_bytes plan);
 
 /* --- child.c, root.c, options.c ------------------------------------------------------------------------------------------- */
 struct child {
@@ -153,6 +173,7 @@ struct child {
 	uint32_t index;	 /* of the operation being performed */
 	int report_fd;
 	int root_fd;
+	int tray_fd;
 	uint64_t t0;
 	struct {
 		int from;
@@ -178,6 +199,7 @@ int child_place(struct child *child, int from, int to);
 int child_send(struct child *child, const struct report *r, int fd);
 int root_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 int root_pivot(struct child *child);
+/* Puts a mount on the stage: it is the root of what follows. */
 int root_stage(struct child *child, int mount_fd);
 int root_attach(struct child *child, int tree, const char *target, bool directory);
 /* Opens a path inside a root, never through a link out of it. */
@@ -187,6 +209,9 @@ int open_parent(int root, const char *path, char *name);
 /* Opens a mount point inside a root, making it when missing. */
 int open_target(int root, const char *path, bool directory);
 int options_perform(struct child *child, uint16_t code, struct wire_reader *fields);
+int tray_make(struct child *child);
+int tray_move(struct child *child, const char *path);
+int child_park(struct child *child);
 int tty_open(struct child *child);
 
 /* --- spaces.c, userns.c ----------------------------------------------------------------------------------------- */
@@ -219,9 +244,12 @@ void container_free(struct container *c);
 int container_signal(struct container *c, int signo);
 struct process *process_add(struct container *c, pid_t pid, enum role role, enum wait wait, uint32_t op);
 struct process *process_find(pid_t pid);
+void process_change_hands(struct container *from, struct container *to);
 void process_drain(struct process *p);
 void reap_children(void);
+bool container_lives(const struct container *c); /* processes of it may run */
 size_t containers_alive(void);
+bool containers_let_go(void); /* ends what only waits to be taken; false when anything else lives */
 /* Called when nothing of a container is left; set by serve, run and loop. */
 extern void (*container_gone)(struct container *c);
 extern void (*container_up)(struct container *c);
@@ -245,6 +273,8 @@ void event_started(struct container *c);
 void event_failed(struct container *c);
 void event_exited(struct container *c);
 void event_listener(const char *id, uint8_t state);
+void event_parked(struct container *c);
+void event_taken(struct container *entry, struct container *by);
 void event_woke(const char *id, uint8_t result, uint32_t waiting, struct wire_phases phases, const char *detail);
 bool client_alive(const struct client *cl);
 

@@ -42,16 +42,19 @@ struct options {
 	double seconds;
 	unsigned long count;
 	unsigned long interval_us;
+	bool ahead;
 };
 
 static const char usage[] =
 	"usage: thaw-launcher serve --socket PATH\n"
 	"       thaw-launcher run --plan-fd N [--cleanup-fd N] [--stage DIR] [--detach]\n"
 	"       thaw-launcher loop --plan-fd N [--cleanup-fd N] [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
+	"                      [--ahead]\n"
 	"       thaw-launcher measure KIND ...\n"
 	"       thaw-launcher version\n"
 	"\n"
-	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run.\n";
+	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run;\n"
+	"with --ahead the part of the plan that can be made ahead is, before the time of each run begins.\n";
 
 /* --- surroundings ------------------------------------------------------------------------------------------------ */
 
@@ -99,7 +102,7 @@ static void child_signal(struct watch *w, uint32_t events)
 	struct signalfd_siginfo info;
 	while (read(w->fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			launcher_ending = containers_alive() == 0 || host.sync;
+			launcher_ending = host.sync || containers_let_go();
 	}
 	reap_children();
 }
@@ -326,6 +329,19 @@ static void sleep_until(uint64_t ns)
 		;
 }
 
+/* One sandbox made ahead, ready when this returns. */
+static int park_one(const struct buf *plan)
+{
+	struct wire_bytes part = pool_part((struct wire_bytes){ plan->p, (uint32_t)plan->len });
+	int error = part.len == 0 ? -EINVAL : pool_prepare(wire_cstr("ahead"), part, (struct wire_bytes){ NULL, 0 });
+	for (struct container *c; error >= 0 && (c = container_find("ahead")) && c->state != CONTAINER_STATE_PARKED;) {
+		if (c->failed || launcher_ending)
+			return -ECANCELED;
+		error = loop_once(-1);
+	}
+	return error;
+}
+
 static int run_loop(const struct options *o)
 {
 	struct buf plan = { 0 }, undo = { 0 };
@@ -333,13 +349,13 @@ static int run_loop(const struct options *o)
 		return 125;
 	uint64_t begin = now_ns(), end = o->seconds > 0 ? begin + (uint64_t)(o->seconds * 1e9) : UINT64_MAX, next = begin;
 	for (unsigned long n = 0; (o->count == 0 || n < o->count) && now_ns() < end && !launcher_ending; n++) {
-		int error = 0;
+		int error = o->ahead ? park_one(&plan) : 0;
 		if (o->interval_us) {
 			sleep_until(next);
 			next += o->interval_us * 1000u;
 		}
 		uint64_t t = now_ns();
-		struct container *c = sync_start(&plan, &undo, false, &error);
+		struct container *c = error < 0 ? NULL : sync_start(&plan, &undo, false, &error);
 		while (c && !sync_gone && error >= 0)
 			error = loop_once(-1);
 		uint64_t taken = now_ns() - t;
@@ -366,6 +382,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "plan-fd", required_argument, NULL, 'p' },  { "cleanup-fd", required_argument, NULL, 'u' }, { "stage", required_argument, NULL, 'd' },
 		{ "detach", no_argument, NULL, 'b' },	      { "seconds", required_argument, NULL, 't' },
 		{ "count", required_argument, NULL, 'n' },    { "interval-us", required_argument, NULL, 'i' },
+		{ "ahead", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
 	*o = (struct options){ .channel = -1, .plan_fd = -1, .cleanup_fd = -1 };
@@ -379,6 +396,7 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'b': o->detach = true; break;
 		case 't': o->seconds = atof(optarg); break;
 		case 'n': o->count = strtoul(optarg, NULL, 10); break;
+		case 'a': o->ahead = true; break;
 		case 'i': o->interval_us = strtoul(optarg, NULL, 10); break;
 		default: return -EINVAL;
 		}

@@ -47,10 +47,35 @@ bool plan_peek(const struct progress *p, uint16_t *code, struct wire_reader *fie
 	return true;
 }
 
+/* What plan_check has seen: whether child operations may stand here, and how much of a shape's part (see `pooled`). */
+struct grammar {
+	bool in_child;
+	enum { OUTSIDE, SHAPE_HOST, SHAPE_CHILD } part;
+};
+
+static bool grammar_takes(struct grammar *g, uint16_t code)
+{
+	if (!op_is_host(code)) {
+		if (code == OP_PARK && g->part != SHAPE_CHILD)
+			return false;
+		if (code == OP_PARK)
+			g->part = OUTSIDE;
+		return g->in_child;
+	}
+	g->in_child = code == OP_SPAWN;
+	if (g->part == SHAPE_CHILD || (code == OP_POOLED && g->part != OUTSIDE))
+		return false;
+	if (code == OP_POOLED)
+		g->part = SHAPE_HOST;
+	else if (code == OP_SPAWN && g->part == SHAPE_HOST)
+		g->part = SHAPE_CHILD;
+	return true;
+}
+
 int plan_check(struct wire_bytes plan, bool *has_spawn)
 {
 	struct progress p = { .plan = { (uint8_t *)(uintptr_t)plan.p, plan.len } };
-	bool in_child = false;
+	struct grammar grammar = { .part = OUTSIDE };
 	*has_spawn = false;
 	for (; p.at < plan.len; p.index++) {
 		uint16_t code;
@@ -58,85 +83,12 @@ int plan_check(struct wire_bytes plan, bool *has_spawn)
 		struct wire_reader fields;
 		if (p.index >= LIMIT_PLAN_OPS || !plan_peek(&p, &code, &fields, &next) || !op_valid(code, &fields))
 			return -EBADMSG;
-		if (op_is_host(code))
-			in_child = code == OP_SPAWN;
-		else if (!in_child)
+		if (!grammar_takes(&grammar, code))
 			return -EBADMSG;
 		*has_spawn |= code == OP_SPAWN;
 		p.at = next;
 	}
-	return 0;
-}
-
-/* --- cgroups -------------------------------------------------------------------------------------------------- */
-
-static int cgroup_open_leaf(struct container *c, const char *path)
-{
-	char file[PATH_MAX];
-	if (snprintf(file, sizeof(file), "%s/tasks", path) >= (int)sizeof(file))
-		return -ENAMETOOLONG;
-	int fd = open(file, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (c->cgroup_count == MAX_CGROUPS) {
-			close(fd);
-			return -E2BIG;
-		}
-		c->cgroup_tasks[c->cgroup_count++] = fd;
-		return 0;
-	}
-	/* v2 has no tasks file: the child is made inside the directory */
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	close_fd(&c->cgroup_v2);
-	c->cgroup_v2 = fd;
-	return 0;
-}
-
-static uint32_t read_oom_kills(const char *path)
-{
-	static const char *const files[] = { "memory.oom_control", "memory.events" };
-	char file[PATH_MAX], text[512];
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
-		if (read_small(AT_FDCWD, file, text, sizeof(text)) < 0)
-			continue;
-		const char *at = strstr(text, "oom_kill ");
-		return at ? (uint32_t)strtoul(at + strlen("oom_kill "), NULL, 10) : 0;
-	}
-	return 0;
-}
-
-static void cgroup_kill_all(const char *path)
-{
-	char file[PATH_MAX], text[65536];
-	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
-	if (read_small(AT_FDCWD, file, text, sizeof(text)) <= 0)
-		return;
-	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		pid_t pid = (pid_t)strtol(line, NULL, 10);
-		if (pid > 1)
-			kill(pid, SIGKILL);
-	}
-	/* a frozen v1 group would keep its dead */
-	snprintf(file, sizeof(file), "%s/freezer.state", path);
-	int fd = open(file, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)!write(fd, "THAWED", 6);
-		close(fd);
-	}
-}
-
-int cgroup_remove(const char *path, uint32_t *oom_kills)
-{
-	if (oom_kills)
-		*oom_kills += read_oom_kills(path);
-	if (rmdir(path) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EBUSY)
-		return -errno;
-	cgroup_kill_all(path);
-	return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+	return grammar.part == OUTSIDE ? 0 : -EBADMSG;
 }
 
 /* --- spawn ------------------------------------------------------------------------------------------------------- */
@@ -207,6 +159,9 @@ static void report_take(struct process *p, const struct report *r, int fd)
 		if (p->wait == WAIT_READY)
 			process_release(p);
 		break;
+	case REPORT_PARKED:
+		pool_parked(c);
+		break;
 	}
 	close_fd(&fd);
 }
@@ -247,7 +202,7 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	pid_t pid = clone_process(c, op, &pidfd);
 	if (pid == 0) {
 		struct child child = { .container = c, .ops = *at, .index = index + 1, .report_fd = pair[1], .root_fd = -1,
-				       .t0 = c->t0 };
+				       .tray_fd = -1, .t0 = c->t0 };
 		child_run(&child);
 	}
 	close(pair[1]);
@@ -276,7 +231,7 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	} else {
 		close_fd(&pidfd);
 	}
-	if (op->wait != WAIT_NONE)
+	if (op->wait != WAIT_NONE || c->parking)
 		c->awaited = p;
 	return 0;
 }
@@ -360,15 +315,13 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		struct op_cgroup_make op;
 		op_decode_cgroup_make(r, &op);
 		*what = op.path.p;
-		if (mkdir(op.path.p, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		return cgroup_open_leaf(c, op.path.p);
+		return cgroup_make(c, op.path.p);
 	}
 	case OP_CGROUP_OPEN: {
 		struct op_cgroup_open op;
 		op_decode_cgroup_open(r, &op);
 		*what = op.path.p;
-		return cgroup_open_leaf(c, op.path.p);
+		return cgroup_open(c, op.path.p);
 	}
 	case OP_CGROUP_SET: {
 		struct op_cgroup_set op;
@@ -381,6 +334,12 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		op_decode_cgroup_remove(r, &op);
 		*what = op.path.p;
 		return cgroup_remove(op.path.p, &c->oom_kills);
+	}
+	case OP_CGROUP_SPARE: {
+		struct op_cgroup_spare op;
+		op_decode_cgroup_spare(r, &op);
+		*what = op.path.p;
+		return cgroup_spare(op.path.p, op.most, &c->oom_kills);
 	}
 	case OP_MAKE_DIR: {
 		struct op_make_dir op;
@@ -423,8 +382,10 @@ int plan_step(struct container *c, struct progress *p)
 		if (!op_is_host(code))
 			continue;
 		const char *what = "";
-		int error;
-		if (code == OP_SPAWN) {
+		int error = 0;
+		if (code == OP_POOLED) {
+			pool_take(c, p, &fields);
+		} else if (code == OP_SPAWN) {
 			struct op_spawn op;
 			op_decode_spawn(&fields, &op);
 			what = "making a process";

@@ -105,12 +105,18 @@ static void fd_path(char *out, size_t size, int fd)
 
 /* --- the root itself ------------------------------------------------------------------------------------------- */
 
+static int open_stage(struct child *child)
+{
+	close_fd(&child->root_fd); /* the tray's */
+	child->root_fd = open(host.stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return child->root_fd < 0 ? -errno : 0;
+}
+
 int root_stage(struct child *child, int mount_fd)
 {
 	if (syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, host.stage, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return child_fail(child, -errno, host.stage);
-	child->root_fd = open(host.stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return child->root_fd < 0 ? -errno : 0;
+	return open_stage(child);
 }
 
 static int set_string(int fs, const char *key, const char *value)
@@ -169,8 +175,7 @@ static int overlay_by_options(struct child *child, const struct op_root_overlay 
 	buf_free(&options);
 	if (error < 0)
 		return child_fail(child, error, op->upper.len ? op->upper.p : "overlay");
-	child->root_fd = open(host.stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return child->root_fd < 0 ? -errno : 0;
+	return open_stage(child);
 }
 
 /* What is written must be whole files at their own places: it becomes a layer, or a checkpoint's lower. */
@@ -255,6 +260,7 @@ int root_pivot(struct child *child)
 		return error;
 	if (fchdir(child->root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", DETACH) < 0 || chdir("/") < 0)
 		return -errno;
+	close_fd(&child->tray_fd);
 	close_fd(&child->root_fd);
 	child->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return child->root_fd < 0 ? -errno : 0;
@@ -410,9 +416,16 @@ int root_perform(struct child *child, uint16_t code, struct wire_reader *r)
 		op_decode_root_bind(r, &op);
 		return root_bind(child, &op);
 	}
+	if (code == OP_TRAY)
+		return tray_make(child);
 	if (child->root_fd < 0)
 		return child_fail(child, -EINVAL, "there is no root yet");
 	switch (code) {
+	case OP_FROM_TRAY: {
+		struct op_from_tray op;
+		op_decode_from_tray(r, &op);
+		return tray_move(child, op.path.p);
+	}
 	case OP_BIND: {
 		struct op_bind op;
 		op_decode_bind(r, &op);

@@ -86,13 +86,19 @@ async function criticalPath(options: CreateOptions, root: string, directory: str
   const rows: Row[] = [];
   await cgroups.prepare();
   try {
-    const run = async (name: string, plan: Parameters<typeof loopPlan>[0]["plan"], undo: typeof cleanup) => {
+    const run = async (
+      name: string,
+      plan: Parameters<typeof loopPlan>[0]["plan"],
+      undo: typeof cleanup,
+      ahead = false,
+    ) => {
       if (!options.json) console.log(`${name}:`);
       const samples = await loopPlan({
         plan,
         cleanup: undo,
         directory,
         seconds: options.seconds,
+        ahead,
         intervalUs: (options.paced ?? 0) * 1000,
         ...(options.json ? {} : { onSecond: printSecond }),
       });
@@ -101,6 +107,9 @@ async function criticalPath(options: CreateOptions, root: string, directory: str
     };
     await run("private", leanPlan(lean), []);
     await run("userns", leanPlan({ ...lean, ids: BENCH_IDS }), []);
+    await run("private-net", leanPlan({ ...lean, network: true }), []);
+    await run("pooled", leanPlan(lean), [], true);
+    await run("pooled-net", leanPlan({ ...lean, network: true }), [], true);
     await run("fresh-cgroup", leanPlan(lean), cleanup);
     await run("exec-true", leanPlan({ ...lean, argv: ["/bin/true"], env: ["PATH=/bin"] }), []);
   } finally {

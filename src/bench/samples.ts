@@ -2,6 +2,7 @@
  * Latencies out of the launcher's `loop`: it runs one plan again and again, in its own process, and writes the
  * nanoseconds of each run. Plans go in as files, because that is what a program started by us can be given.
  */
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../common/errors.ts";
 import { encodePlan, type Op } from "../launcher/generated/protocol.ts";
@@ -11,18 +12,21 @@ export interface LoopOptions {
   readonly plan: readonly Op[];
   /** Undoes what the plan made; its time counts. */
   readonly cleanup?: readonly Op[];
-  /** Directory for the plan's file; the loop also uses it as the stage on which roots are built. */
+  /** Directory for the plan's file and the stage on which roots are built. */
   readonly directory: string;
   readonly seconds?: number;
   readonly count?: number;
   /** Microseconds from one start to the next; 0: at once. */
   readonly intervalUs: number;
+  /** Make the part of the plan that can be made ahead before the time of each run begins. */
+  readonly ahead?: boolean;
   /** Called about once a second with the samples (ms) that came since. */
   readonly onSecond?: (samples: readonly number[], seconds: number) => void;
 }
 
 /** Runs a plan repeatedly; resolves with each run's milliseconds. @throws ThawError LAUNCHER_FAILED. */
 export async function loopPlan(options: LoopOptions): Promise<number[]> {
+  mkdirSync(stageOf(options), { recursive: true });
   const file = join(options.directory, `plan-${crypto.randomUUID()}`);
   await Bun.write(file, encodePlan(options.plan));
   await Bun.write(`${file}.undo`, encodePlan(options.cleanup ?? []));
@@ -46,9 +50,15 @@ function loopArgv(options: LoopOptions): string[] {
   const limits = [
     ...(options.seconds === undefined ? [] : ["--seconds", String(options.seconds)]),
     ...(options.count === undefined ? [] : ["--count", String(options.count)]),
+    ...(options.ahead ? ["--ahead"] : []),
     ...(options.intervalUs > 0 ? ["--interval-us", String(options.intervalUs)] : []),
   ];
-  return [findLauncher(), "loop", "--plan-fd", "3", "--cleanup-fd", "4", "--stage", options.directory, ...limits];
+  return [findLauncher(), "loop", "--plan-fd", "3", "--cleanup-fd", "4", "--stage", stageOf(options), ...limits];
+}
+
+/** A directory of its own: what is covered while a root is built cannot be bound into it. */
+function stageOf({ directory }: LoopOptions): string {
+  return join(directory, "stage");
 }
 
 const SAMPLE_BYTES = 8;

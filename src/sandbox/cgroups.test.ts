@@ -44,7 +44,7 @@ test("daemons with different run directories have different parents", () => {
 function settings(mountinfo: string, limits: typeof NONE | { memory: number; nanoCpus: number; pids: number }) {
   const cgroups = new Cgroups({ ...detectCgroups(mountinfo), swapLimit: true }, "/run/thaw");
   return cgroups
-    .make("abc", limits)
+    .limit("abc", limits)
     .flatMap((op) => (op.kind === "cgroup_set" ? [`${op.path.split("/").at(-1)}=${op.value}`] : []));
 }
 

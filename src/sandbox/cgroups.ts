@@ -95,12 +95,14 @@ export class Cgroups {
     return devices.map(({ mount }) => join(mount, `${this.parent}-devices`));
   }
 
-  /** Operations that make a container's leaves and set its limits. */
-  make(id: string, limits: CgroupLimits): HostOp[] {
-    return [
-      ...this.leaves(id).map((path): HostOp => ({ kind: "cgroup_make", path })),
-      ...this.#settings(id, limits).map(([path, value]): HostOp => ({ kind: "cgroup_set", path, value })),
-    ];
+  /** Operations that make a container's leaves. */
+  make(id: string): HostOp[] {
+    return this.leaves(id).map((path) => ({ kind: "cgroup_make", path }));
+  }
+
+  /** Operations that set a container's limits. */
+  limit(id: string, limits: CgroupLimits): HostOp[] {
+    return this.#settings(id, limits).map(([path, value]) => ({ kind: "cgroup_set", path, value }));
   }
 
   /** Operations that kill what is left in a container's leaves and remove them. */

@@ -11,12 +11,11 @@ export { type CgroupLayout, type CgroupLimits, Cgroups, DEFAULT_PIDS, detectCgro
 export { hostDevices } from "./devices.ts";
 export type * from "./isolation.ts";
 export type { SandboxBind } from "./isolation-plan.ts";
+export { type LeanOptions, leanPlan } from "./lean.ts";
 export { readFromLowers } from "./lowers.ts";
 export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespaces.ts";
 export {
   cleanupPlan,
-  type LeanOptions,
-  leanPlan,
   type ProgramOptions,
   type SandboxOptions,
   sandboxStage,

@@ -3,7 +3,8 @@ import { decodePlan, encodePlan, LIMITS, type Op, Role } from "../launcher/gener
 import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { Cgroups } from "./cgroups.ts";
 import { containerEnv } from "./environment.ts";
-import { cleanupPlan, leanPlan, type SandboxOptions, sandboxStage, startPlan, startPlanWithoutInit } from "./plan.ts";
+import { leanPlan } from "./lean.ts";
+import { cleanupPlan, type SandboxOptions, sandboxStage, startPlan, startPlanWithoutInit } from "./plan.ts";
 
 const layout = {
   version: 2,
@@ -46,10 +47,11 @@ test("every plan survives its encoding and is within the bounds", () => {
   }
 });
 
-test("what is hidden and read-only comes after all that is mounted, and before the pivot", () => {
+test("what is hidden and read-only is so before there is a root", () => {
   const order = kinds(sandboxStage(sandbox));
   expect(order.lastIndexOf("mount")).toBeLessThan(order.indexOf("mask"));
-  expect(order.lastIndexOf("attach_tree")).toBeLessThan(order.indexOf("mask"));
+  expect(order.lastIndexOf("mask")).toBeLessThan(order.indexOf("root_overlay"));
+  expect(order.lastIndexOf("from_tray")).toBeLessThan(order.indexOf("attach_tree"));
   expect(order.lastIndexOf("make_readonly")).toBeLessThan(order.indexOf("pivot"));
   expect(order.lastIndexOf("write_file")).toBeLessThan(order.indexOf("attach_tree"));
   expect(order.slice(-2)).toEqual(["ready", "hold"]);

@@ -26,7 +26,8 @@ import {
   sysOp,
 } from "./isolation-plan.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
-import { DEV, DEVICE_LINKS, DEVICES, devMounts, PROC } from "./tables.ts";
+import { plainPart, pooledPart } from "./pooled.ts";
+import { DEV, DEVICE_LINKS, DEVICES, devMounts, PROC, TRAY } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
 import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
 
@@ -70,16 +71,29 @@ const FILE_MODE = 0o020666;
 
 /** Makes the sandbox and leaves its holder waiting in it. */
 export function sandboxStage(options: SandboxOptions): Op[] {
+  const { cgroups, id, ids, limits, isolation } = options;
   const last: ChildOp[] = options.lastPid === undefined ? [] : [{ kind: "last_pid", pid: options.lastPid }];
+  const part = {
+    cgroups,
+    id,
+    host: [...userNamespace(namespacesOf(options), ids), ...deviceLeafOps(cgroups, id, isolation)],
+    spawn: spawn(Role.holder, Wait.ready, namespacesOfProcess(namespacesOf(options), ids)),
+    inside: [{ kind: "die_with_parent" }, ...emptySandbox(options)] satisfies ChildOp[],
+  };
   return [
-    ...hostStage(options),
-    spawn(Role.holder, Wait.ready, namespacesOfProcess(namespacesOf(options), options.ids)),
-    { kind: "die_with_parent" },
-    ...insideStage(options),
+    ...directories(options),
+    ...(isOneOfAKind(options) ? plainPart(part) : pooledPart(part)),
+    ...furnish(options),
     ...last,
     { kind: "ready" },
     { kind: "hold" },
+    ...cgroups.limit(id, limits),
   ];
+}
+
+/** Whether nothing of it could be made ahead: ids, a leaf with device rules, or opened trees are the container's own. */
+function isOneOfAKind({ ids, binds, cgroups, id, isolation }: SandboxOptions): boolean {
+  return ids !== undefined || holdOps(binds).length > 0 || deviceLeafOps(cgroups, id, isolation).length > 0;
 }
 
 /** Starts a program in a sandbox of its own. */
@@ -94,13 +108,19 @@ export function startPlan(sandbox: SandboxOptions, program: ProgramOptions): Op[
   ];
 }
 
-/** The same without an init: the program is pid 1 itself. It cannot be checkpointed. */
+/** The same without an init: the program is pid 1 itself. It cannot be checkpointed, nor its sandbox made ahead. */
 export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOptions): Op[] {
+  const { cgroups, id, ids, limits, isolation } = sandbox;
   return [
-    ...hostStage(sandbox),
-    spawn(Role.main, Wait.exec, namespacesOfProcess(namespacesOf(sandbox), sandbox.ids)),
-    ...hostRightsOps(sandbox.isolation),
-    ...insideStage(sandbox),
+    ...directories(sandbox),
+    ...cgroups.make(id),
+    ...cgroups.limit(id, limits),
+    ...userNamespace(namespacesOf(sandbox), ids),
+    ...deviceLeafOps(cgroups, id, isolation),
+    spawn(Role.main, Wait.exec, namespacesOfProcess(namespacesOf(sandbox), ids)),
+    ...hostRightsOps(isolation),
+    ...emptySandbox(sandbox),
+    ...furnish(sandbox),
     ...programOps(sandbox, program, [{ kind: "die_with_parent" }]),
   ];
 }
@@ -119,47 +139,8 @@ export function cleanupPlan(
   ];
 }
 
-/** The smallest container: what the creation benchmark measures. */
-export interface LeanOptions {
-  readonly id: string;
-  readonly cgroups: Cgroups;
-  /** A directory, bound read-only as the root. */
-  readonly root: string;
-  /** The program; without one the process exits at once. */
-  readonly argv?: readonly string[];
-  readonly env?: readonly string[];
-  /** Gives it a user namespace. */
-  readonly ids?: IdRange | undefined;
-}
-
-const LEAN = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
-
-/**
- * A container with namespaces, cgroup leaves, a root with /proc and the default capabilities, and no more: no init, no
- * network namespace, no /dev.
- */
-export function leanPlan(options: LeanOptions): Op[] {
-  const { argv, env = [], ids } = options;
-  const path = argv?.[0];
-  const end: ChildOp = argv && path !== undefined ? { kind: "exec", path, argv, env } : { kind: "exit", status: 0 };
-  return [
-    ...options.cgroups.leaves(options.id).map((leaf): HostOp => ({ kind: "cgroup_make", path: leaf })),
-    ...userNamespace(LEAN, ids),
-    spawn(Role.main, end.kind === "exec" ? Wait.exec : Wait.none, namespacesOfProcess(LEAN, ids)),
-    { kind: "die_with_parent" },
-    ...CGROUP_ENTRY,
-    ...ownSpaces(ids),
-    { kind: "mounts_private" },
-    { kind: "root_bind", path: options.root, readonly: 1 },
-    PROC,
-    { kind: "pivot" },
-    ...enterUserNamespace(ids),
-    ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }),
-    end,
-  ];
-}
-
-function spawn(role: number, wait: number, namespaces: bigint): SpawnOp {
+/** A process in namespaces of its own. */
+export function spawn(role: number, wait: number, namespaces: bigint): SpawnOp {
   return { kind: "spawn", role, wait, namespaces, join: 0 };
 }
 
@@ -169,41 +150,57 @@ function namespacesOf({ network, isolation }: SandboxOptions): bigint {
   return network === "none" ? own | Namespace.net : own;
 }
 
-function hostStage(options: SandboxOptions): HostOp[] {
+function directories({ upper, work }: SandboxOptions): HostOp[] {
   return [
-    { kind: "make_dir", path: options.upper, mode: 0o755 },
-    { kind: "make_dir", path: options.work, mode: 0o700 },
-    ...options.cgroups.make(options.id, options.limits),
-    ...userNamespace(namespacesOf(options), options.ids),
-    ...deviceLeafOps(options.cgroups, options.id, options.isolation),
+    { kind: "make_dir", path: upper, mode: 0o755 },
+    { kind: "make_dir", path: work, mode: 0o700 },
   ];
 }
 
-/** All that happens inside the new namespaces before anything of the container runs. */
-function insideStage(options: SandboxOptions): ChildOp[] {
+/** Namespaces with /proc, /sys and /dev on a tray: the same for all containers of a shape. */
+function emptySandbox(options: SandboxOptions): ChildOp[] {
+  const { cgroups, id, ids, isolation } = options;
   return [
     ...CGROUP_ENTRY,
     ...holdOps(options.binds),
-    ...ownSpaces(options.ids),
+    ...ownSpaces(ids),
     { kind: "mounts_private" },
+    { kind: "tray" },
+    PROC,
+    sysOp(isolation),
+    cgroupView(cgroups, id, ownLeaves(cgroups, id, isolation)),
+    ...devOps(ids),
+    ...deviceOps(isolation, ids).filter(isOnTray),
+    ...hideOps(isolation).filter(isOnTray),
+    ...(options.network === "none" ? [{ kind: "loopback_up" } as const] : []),
+  ];
+}
+
+/** The container's own: its root, what is mounted in it, its names. */
+function furnish(options: SandboxOptions): ChildOp[] {
+  const { ids, isolation } = options;
+  const isInRoot = (op: ChildOp) => !isOnTray(op);
+  return [
     { kind: "root_overlay", lowers: options.lowers, upper: options.upper, work: options.work },
     // Before the binds: a file that the user binds over one of these must not be written to.
-    ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network, options.isolation)),
-    PROC,
-    sysOp(options.isolation),
-    cgroupView(options.cgroups, options.id, ownLeaves(options.cgroups, options.id, options.isolation)),
-    ...devOps(options.ids),
-    ...deviceOps(options.isolation, options.ids),
-    ...mountOps(options.binds, options.isolation, options.ids),
-    // After proc and sys, and after the binds, so that none of them can uncover anything.
-    ...hideOps(options.isolation),
-    ...(options.network === "none" ? [{ kind: "loopback_up" } as const] : []),
-    ...namespaceOps(options.hostname, options.isolation),
-    ...readonlyRootOps(options.cwd ?? "", options.isolation),
+    ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network, isolation)),
+    ...TRAY.map((path): ChildOp => ({ kind: "from_tray", path })),
+    ...deviceOps(isolation, ids).filter(isInRoot),
+    ...mountOps(options.binds, isolation, ids),
+    // After the binds, so that none of them can uncover anything.
+    ...hideOps(isolation).filter(isInRoot),
+    ...namespaceOps(options.hostname, isolation),
+    ...readonlyRootOps(options.cwd ?? "", isolation),
     { kind: "pivot" },
-    ...enterUserNamespace(options.ids),
+    ...enterUserNamespace(ids),
     { kind: "mark", phase: Phase.sandbox },
   ];
+}
+
+/** Whether an operation is about something in /proc, /sys or /dev. */
+function isOnTray(op: ChildOp): boolean {
+  const path = "target" in op ? op.target : "path" in op ? op.path : "";
+  return TRAY.some((directory) => path.startsWith(`${directory}/`));
 }
 
 function devOps(ids: IdRange | undefined): ChildOp[] {
@@ -240,7 +237,7 @@ function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: read
 }
 
 /** Capabilities before the user: dropping from the bounding set takes one. A user other than root holds none. */
-function identityOps(user: ContainerUser, isolation: Isolation = {}): ChildOp[] {
+export function identityOps(user: ContainerUser, isolation: Isolation = {}): ChildOp[] {
   const bounding = capabilityBits(chosenCapabilities(isolation));
   return [
     { kind: "capabilities", bounding, permitted: user.uid === 0 ? bounding : 0n, ambient: 0n },

@@ -82,6 +82,9 @@ export const READONLY: readonly string[] = ["bus", "fs", "irq", "sys", "sysrq-tr
  */
 export const KEPT: readonly string[] = ["/run/criu.kdat"];
 
+/** What is put together on the tray and then moved into the root. */
+export const TRAY: readonly string[] = ["/proc", "/sys", "/dev"];
+
 /**
  * Rules of the v1 devices controller: any node may be made, only these may be opened. Without them the MKNOD
  * capability would open the host's disks.

@@ -39,6 +39,7 @@ enum container_state {
 	CONTAINER_STATE_STOPPING = 2,
 	CONTAINER_STATE_EXITED = 3,
 	CONTAINER_STATE_FAILED = 4,
+	CONTAINER_STATE_PARKED = 5,
 };
 
 enum listener_state {
@@ -78,6 +79,7 @@ enum {
 	MSG_ROUTE = 11,
 	MSG_UNROUTE = 12,
 	MSG_SLEEP = 13,
+	MSG_PREPARE = 15,
 	MSG_SHUTDOWN = 14,
 	MSG_OK = 64,
 	MSG_ERROR = 65,
@@ -88,6 +90,8 @@ enum {
 	MSG_EXITED = 98,
 	MSG_LISTENER_CHANGED = 99,
 	MSG_WOKE = 100,
+	MSG_PARKED = 101,
+	MSG_TAKEN = 102,
 };
 
 enum {
@@ -100,6 +104,8 @@ enum {
 	OP_SPAWN = 7,
 	OP_ADOPT = 8,
 	OP_USER_MAKE = 20,
+	OP_POOLED = 35,
+	OP_CGROUP_SPARE = 36,
 	OP_MOUNTS_PRIVATE = 64,
 	OP_ROOT_OVERLAY = 65,
 	OP_ROOT_BIND = 66,
@@ -147,6 +153,9 @@ enum {
 	OP_DEVICE_NODE = 114,
 	OP_DOMAINNAME = 115,
 	OP_SYSCTL = 116,
+	OP_PARK = 120,
+	OP_TRAY = 121,
+	OP_FROM_TRAY = 122,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -231,6 +240,12 @@ struct msg_sleep {
 	uint8_t force;
 };
 
+struct msg_prepare {
+	struct wire_str id;
+	struct wire_bytes plan;
+	struct wire_bytes cleanup;
+};
+
 struct msg_shutdown {
 	uint8_t force;
 };
@@ -298,6 +313,16 @@ struct msg_woke {
 	struct wire_str detail;
 };
 
+struct msg_parked {
+	struct wire_str id;
+	struct wire_str shape;
+};
+
+struct msg_taken {
+	struct wire_str id;
+	struct wire_str by;
+};
+
 struct op_cgroup_make {
 	struct wire_str path;
 };
@@ -339,6 +364,15 @@ struct op_user_make {
 	uint32_t first;
 	uint32_t count;
 	uint64_t namespaces;
+};
+
+struct op_pooled {
+	struct wire_str shape;
+};
+
+struct op_cgroup_spare {
+	struct wire_str path;
+	uint32_t most;
 };
 
 struct op_mounts_private {
@@ -575,6 +609,18 @@ struct op_sysctl {
 	struct wire_str value;
 };
 
+struct op_park {
+	char empty;
+};
+
+struct op_tray {
+	char empty;
+};
+
+struct op_from_tray {
+	struct wire_str path;
+};
+
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
 {
 	out->version = wire_get_u32(r);
@@ -678,6 +724,14 @@ static inline bool msg_decode_sleep(struct wire_reader *r, struct msg_sleep *out
 	return wire_end(r);
 }
 
+static inline bool msg_decode_prepare(struct wire_reader *r, struct msg_prepare *out)
+{
+	out->id = wire_get_str(r);
+	out->plan = wire_get_bytes(r);
+	out->cleanup = wire_get_bytes(r);
+	return wire_end(r);
+}
+
 static inline bool msg_decode_shutdown(struct wire_reader *r, struct msg_shutdown *out)
 {
 	out->force = wire_get_u8(r);
@@ -774,6 +828,22 @@ static inline bool msg_encode_woke(struct wire_writer *w, uint64_t tag, const st
 	return wire_finish(w);
 }
 
+static inline bool msg_encode_parked(struct wire_writer *w, uint64_t tag, const struct msg_parked *in)
+{
+	wire_begin(w, MSG_PARKED, tag);
+	wire_put_str(w, in->id);
+	wire_put_str(w, in->shape);
+	return wire_finish(w);
+}
+
+static inline bool msg_encode_taken(struct wire_writer *w, uint64_t tag, const struct msg_taken *in)
+{
+	wire_begin(w, MSG_TAKEN, tag);
+	wire_put_str(w, in->id);
+	wire_put_str(w, in->by);
+	return wire_finish(w);
+}
+
 static inline bool op_decode_cgroup_make(struct wire_reader *r, struct op_cgroup_make *out)
 {
 	out->path = wire_get_str(r);
@@ -832,6 +902,19 @@ static inline bool op_decode_user_make(struct wire_reader *r, struct op_user_mak
 	out->first = wire_get_u32(r);
 	out->count = wire_get_u32(r);
 	out->namespaces = wire_get_u64(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_pooled(struct wire_reader *r, struct op_pooled *out)
+{
+	out->shape = wire_get_str(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_cgroup_spare(struct wire_reader *r, struct op_cgroup_spare *out)
+{
+	out->path = wire_get_str(r);
+	out->most = wire_get_u32(r);
 	return wire_end(r);
 }
 
@@ -1163,6 +1246,24 @@ static inline bool op_decode_sysctl(struct wire_reader *r, struct op_sysctl *out
 	return wire_end(r);
 }
 
+static inline bool op_decode_park(struct wire_reader *r, struct op_park *out)
+{
+	out->empty = 0;
+	return wire_end(r);
+}
+
+static inline bool op_decode_tray(struct wire_reader *r, struct op_tray *out)
+{
+	out->empty = 0;
+	return wire_end(r);
+}
+
+static inline bool op_decode_from_tray(struct wire_reader *r, struct op_from_tray *out)
+{
+	out->path = wire_get_str(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1202,6 +1303,14 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 20: {
 		struct op_user_make op;
 		return op_decode_user_make(r, &op);
+	}
+	case 35: {
+		struct op_pooled op;
+		return op_decode_pooled(r, &op);
+	}
+	case 36: {
+		struct op_cgroup_spare op;
+		return op_decode_cgroup_spare(r, &op);
 	}
 	case 64: {
 		struct op_mounts_private op;
@@ -1390,6 +1499,18 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 116: {
 		struct op_sysctl op;
 		return op_decode_sysctl(r, &op);
+	}
+	case 120: {
+		struct op_park op;
+		return op_decode_park(r, &op);
+	}
+	case 121: {
+		struct op_tray op;
+		return op_decode_tray(r, &op);
+	}
+	case 122: {
+		struct op_from_tray op;
+		return op_decode_from_tray(r, &op);
 	}
 	default:
 		return false;

@@ -60,6 +60,7 @@ export const ContainerState = {
   stopping: 2,
   exited: 3,
   failed: 4,
+  parked: 5,
 } as const;
 export type ContainerState = (typeof ContainerState)[keyof typeof ContainerState];
 export const containerStateNames: Record<number, string> = {
@@ -68,6 +69,7 @@ export const containerStateNames: Record<number, string> = {
   2: "stopping",
   3: "exited",
   4: "failed",
+  5: "parked",
 };
 
 export const ListenerState = {
@@ -205,6 +207,13 @@ export interface SleepMessage {
   readonly force: number;
 }
 
+export interface PrepareMessage {
+  readonly kind: "prepare";
+  readonly id: string;
+  readonly plan: readonly Op[];
+  readonly cleanup: readonly Op[];
+}
+
 export interface ShutdownMessage {
   readonly kind: "shutdown";
   readonly force: number;
@@ -282,6 +291,18 @@ export interface WokeMessage {
   readonly detail: string;
 }
 
+export interface ParkedMessage {
+  readonly kind: "parked";
+  readonly id: string;
+  readonly shape: string;
+}
+
+export interface TakenMessage {
+  readonly kind: "taken";
+  readonly id: string;
+  readonly by: string;
+}
+
 export interface CgroupMakeOp {
   readonly kind: "cgroup_make";
   readonly path: string;
@@ -332,6 +353,17 @@ export interface UserMakeOp {
   readonly first: number;
   readonly count: number;
   readonly namespaces: bigint;
+}
+
+export interface PooledOp {
+  readonly kind: "pooled";
+  readonly shape: string;
+}
+
+export interface CgroupSpareOp {
+  readonly kind: "cgroup_spare";
+  readonly path: string;
+  readonly most: number;
 }
 
 export interface MountsPrivateOp {
@@ -602,6 +634,19 @@ export interface SysctlOp {
   readonly value: string;
 }
 
+export interface ParkOp {
+  readonly kind: "park";
+}
+
+export interface TrayOp {
+  readonly kind: "tray";
+}
+
+export interface FromTrayOp {
+  readonly kind: "from_tray";
+  readonly path: string;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -616,6 +661,7 @@ export type Request =
   | RouteMessage
   | UnrouteMessage
   | SleepMessage
+  | PrepareMessage
   | ShutdownMessage;
 
 export type Reply =
@@ -629,7 +675,9 @@ export type LauncherEvent =
   | FailedMessage
   | ExitedMessage
   | ListenerChangedMessage
-  | WokeMessage;
+  | WokeMessage
+  | ParkedMessage
+  | TakenMessage;
 
 export type Message = Request | Reply | LauncherEvent;
 
@@ -642,7 +690,9 @@ export type HostOp =
   | RemoveTreeOp
   | SpawnOp
   | AdoptOp
-  | UserMakeOp;
+  | UserMakeOp
+  | PooledOp
+  | CgroupSpareOp;
 
 export type ChildOp =
   | MountsPrivateOp
@@ -691,7 +741,10 @@ export type ChildOp =
   | TmpfsOp
   | DeviceNodeOp
   | DomainnameOp
-  | SysctlOp;
+  | SysctlOp
+  | ParkOp
+  | TrayOp
+  | FromTrayOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -709,6 +762,7 @@ const MESSAGE_CODES = {
   route: 11,
   unroute: 12,
   sleep: 13,
+  prepare: 15,
   shutdown: 14,
   ok: 64,
   error: 65,
@@ -719,6 +773,8 @@ const MESSAGE_CODES = {
   exited: 98,
   listener_changed: 99,
   woke: 100,
+  parked: 101,
+  taken: 102,
 } as const;
 
 const OP_CODES = {
@@ -731,6 +787,8 @@ const OP_CODES = {
   spawn: 7,
   adopt: 8,
   user_make: 20,
+  pooled: 35,
+  cgroup_spare: 36,
   mounts_private: 64,
   root_overlay: 65,
   root_bind: 66,
@@ -778,6 +836,9 @@ const OP_CODES = {
   device_node: 114,
   domainname: 115,
   sysctl: 116,
+  park: 120,
+  tray: 121,
+  from_tray: 122,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -790,6 +851,8 @@ export const opNames: Record<number, string> = {
   7: "spawn",
   8: "adopt",
   20: "user_make",
+  35: "pooled",
+  36: "cgroup_spare",
   64: "mounts_private",
   65: "root_overlay",
   66: "root_bind",
@@ -837,6 +900,9 @@ export const opNames: Record<number, string> = {
   114: "device_node",
   115: "domainname",
   116: "sysctl",
+  120: "park",
+  121: "tray",
+  122: "from_tray",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -904,6 +970,11 @@ function encodeMessageFields(w: Writer, value: Message): void {
       w.str(value.id);
       w.u8(value.force);
       return;
+    case "prepare":
+      w.str(value.id);
+      w.bytes(encodePlan(value.plan));
+      w.bytes(encodePlan(value.cleanup));
+      return;
     case "shutdown":
       w.u8(value.force);
       return;
@@ -961,6 +1032,14 @@ function encodeMessageFields(w: Writer, value: Message): void {
       w.phases(value.phases);
       w.str(value.detail);
       return;
+    case "parked":
+      w.str(value.id);
+      w.str(value.shape);
+      return;
+    case "taken":
+      w.str(value.id);
+      w.str(value.by);
+      return;
   }
 }
 
@@ -992,6 +1071,8 @@ function decodeMessageFields(code: number, r: Reader): Message {
       return { kind: "unroute", id: r.str() };
     case 13:
       return { kind: "sleep", id: r.str(), force: r.u8() };
+    case 15:
+      return { kind: "prepare", id: r.str(), plan: decodePlan(r.bytes()), cleanup: decodePlan(r.bytes()) };
     case 14:
       return { kind: "shutdown", force: r.u8() };
     case 64:
@@ -1012,6 +1093,10 @@ function decodeMessageFields(code: number, r: Reader): Message {
       return { kind: "listener_changed", id: r.str(), state: r.u8() };
     case 100:
       return { kind: "woke", id: r.str(), result: r.u8(), waiting: r.u32(), phases: r.phases(), detail: r.str() };
+    case 101:
+      return { kind: "parked", id: r.str(), shape: r.str() };
+    case 102:
+      return { kind: "taken", id: r.str(), by: r.str() };
     default:
       throw new WireError(`unknown Message code ${code}`);
   }
@@ -1052,6 +1137,13 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.u32(value.first);
       w.u32(value.count);
       w.u64(value.namespaces);
+      return;
+    case "pooled":
+      w.str(value.shape);
+      return;
+    case "cgroup_spare":
+      w.str(value.path);
+      w.u32(value.most);
       return;
     case "mounts_private":
       return;
@@ -1227,6 +1319,13 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.str(value.path);
       w.str(value.value);
       return;
+    case "park":
+      return;
+    case "tray":
+      return;
+    case "from_tray":
+      w.str(value.path);
+      return;
   }
 }
 
@@ -1250,6 +1349,10 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "adopt", pidInside: r.u32() };
     case 20:
       return { kind: "user_make", first: r.u32(), count: r.u32(), namespaces: r.u64() };
+    case 35:
+      return { kind: "pooled", shape: r.str() };
+    case 36:
+      return { kind: "cgroup_spare", path: r.str(), most: r.u32() };
     case 64:
       return { kind: "mounts_private" };
     case 65:
@@ -1344,6 +1447,12 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "domainname", name: r.str() };
     case 116:
       return { kind: "sysctl", path: r.str(), value: r.str() };
+    case 120:
+      return { kind: "park" };
+    case 121:
+      return { kind: "tray" };
+    case 122:
+      return { kind: "from_tray", path: r.str() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }

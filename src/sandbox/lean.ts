@@ -1,0 +1,69 @@
+/**
+ * The lean container: what the literature on fast starts measures, and what `--lean` gives to those who want no more.
+ */
+import { type ChildOp, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
+import type { Cgroups } from "./cgroups.ts";
+import { CGROUP_ENTRY, Namespace } from "./namespaces.ts";
+import { identityOps, spawn } from "./plan.ts";
+import { plainPart, pooledPart } from "./pooled.ts";
+import { PROC } from "./tables.ts";
+import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
+
+/** The smallest container: what the creation benchmark measures. */
+export interface LeanOptions {
+  readonly id: string;
+  readonly cgroups: Cgroups;
+  /** A directory, bound read-only as the root. */
+  readonly root: string;
+  /** The program; without one the process exits at once. */
+  readonly argv?: readonly string[];
+  readonly env?: readonly string[];
+  /** Gives it a user namespace. */
+  readonly ids?: IdRange | undefined;
+  /** A network namespace of its own too, with loopback up. */
+  readonly network?: boolean;
+  /** BPF instructions of a system call filter. */
+  readonly filter?: Uint8Array;
+}
+
+const LEAN = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
+
+/**
+ * A container with namespaces, cgroup leaves, a root with /proc, the default capabilities, a filter when given, and no
+ * more: no init, no /dev, nothing of /proc hidden. All but the root can be made ahead.
+ */
+export function leanPlan(options: LeanOptions): Op[] {
+  const { argv, env = [], ids, filter } = options;
+  const path = argv?.[0];
+  const end: ChildOp = argv && path !== undefined ? { kind: "exec", path, argv, env } : { kind: "exit", status: 0 };
+  return [
+    ...emptyLean(options, end.kind === "exec" ? Wait.exec : Wait.none),
+    { kind: "root_bind", path: options.root, readonly: 1 },
+    { kind: "from_tray", path: PROC.target },
+    { kind: "pivot" },
+    ...enterUserNamespace(ids),
+    ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }),
+    ...(filter === undefined ? [] : [{ kind: "seccomp", filter } as const]),
+    end,
+  ];
+}
+
+function emptyLean({ id, cgroups, ids, network = false }: LeanOptions, wait: number): Op[] {
+  const namespaces = network ? LEAN | Namespace.net : LEAN;
+  const part = {
+    cgroups,
+    id,
+    host: userNamespace(namespaces, ids),
+    spawn: spawn(Role.main, wait, namespacesOfProcess(namespaces, ids)),
+    inside: [
+      { kind: "die_with_parent" },
+      ...CGROUP_ENTRY,
+      ...ownSpaces(ids),
+      { kind: "mounts_private" },
+      { kind: "tray" },
+      PROC,
+      ...(network ? [{ kind: "loopback_up" } as const] : []),
+    ] satisfies ChildOp[],
+  };
+  return ids === undefined ? pooledPart(part) : plainPart(part);
+}
