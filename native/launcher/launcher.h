@@ -10,7 +10,8 @@
  *   child.c      performs the child operations in the new process, up to exec
  *   root.c       those of them that build the root file system
  *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
- *   userns.c     user namespaces and roots whose ids are mapped
+ *   userns.c     user namespaces
+ *   mapped.c     roots and binds whose ids are mapped for one
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
  *   tray.c       /proc, /sys and /dev, put together before there is one
  *   stdio.c      pipes, terminals, the log, attached streams
@@ -214,7 +215,7 @@ int tray_move(struct child *child, const char *path);
 int child_park(struct child *child);
 int tty_open(struct child *child);
 
-/* --- spaces.c, userns.c ----------------------------------------------------------------------------------------- */
+/* --- spaces.c, userns.c, mapped.c ----------------------------------------------------------------------------------------- */
 int spaces_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 /* What the child operations at `at` change about the namespaces of the process that performs them. */
 void spaces_of_plan(struct container *c, const struct progress *at);

@@ -3,18 +3,13 @@
  * so device nodes can be made, /proc and /sys be mounted without conditions, and the mounts stay the host's, out of
  * reach of whoever is root inside. What must belong to the user namespace for its root to have rights over it (network,
  * ipc, uts) is made together with it, beforehand, by a process that does nothing else.
- *
- * Nothing is ever written with the ids of a range: layers, the writable layer and binds are mounted with their ids
- * mapped, so that the same directories serve any range, and what root inside writes is root's on the disk.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
 
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/capability.h>
-#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,92 +169,4 @@ int userns_enter(struct child *child)
 	if (u->user < 0)
 		return child_fail(child, -EINVAL, "no user namespace was made");
 	return setns(u->user, CLONE_NEWUSER) < 0 ? -errno : userns_become_root();
-}
-
-/* --- mounts with mapped ids ---------------------------------------------------------------------------------------- */
-
-int userns_map_mount(struct child *child, int mount_fd, bool recursive, const char *what)
-{
-	const struct userns *u = &child->container->userns;
-	if (u->user < 0)
-		return 0;
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)u->user };
-	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
-	if (syscall(SYS_mount_setattr, mount_fd, "", flags, &attr, sizeof(attr)) == 0)
-		return 0;
-	/* file systems that cannot do it say EINVAL, and so does much else */
-	return child_fail(child, errno == EINVAL ? -EOPNOTSUPP : -errno, what);
-}
-
-/* A private copy of the mount at `path`, its ids mapped. */
-static int mapped_tree(struct child *child, const char *path)
-{
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0)
-		return child_fail(child, -errno, path);
-	int error = userns_map_mount(child, tree, false, path);
-	if (error == 0)
-		return tree;
-	close(tree);
-	return error;
-}
-
-static int set_layer(struct child *child, int fs, const char *key, int fd, const char *path)
-{
-	return syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, NULL, fd) < 0 ? child_fail(child, -errno, path) : 0;
-}
-
-/* The upper and the work directory have to be of one mount: the directory that both are in is mapped. */
-static int set_upper(struct child *child, int fs, const struct op_root_overlay *op)
-{
-	char parent[PATH_MAX];
-	const char *name = strrchr(op->upper.p, '/'), *work = strrchr(op->work.p, '/');
-	if (!name || !work || name - op->upper.p != work - op->work.p || name == op->upper.p ||
-	    strncmp(op->upper.p, op->work.p, (size_t)(name - op->upper.p)) != 0 || op->upper.len >= sizeof(parent))
-		return child_fail(child, -EINVAL, op->work.p);
-	memcpy(parent, op->upper.p, (size_t)(name - op->upper.p));
-	parent[name - op->upper.p] = 0;
-	int tree = mapped_tree(child, parent);
-	if (tree < 0)
-		return tree;
-	int error = 0;
-	const char *const keys[] = { "upperdir", "workdir" }, *const names[] = { name + 1, work + 1 };
-	for (size_t i = 0; error == 0 && i < ARRAY_LEN(keys); i++) {
-		int dir = openat(tree, names[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		error = dir < 0 ? child_fail(child, -errno, op->upper.p) : set_layer(child, fs, keys[i], dir, op->upper.p);
-	}
-	if (error == 0 && (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "redirect_dir", "off", 0) < 0 ||
-			   syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "metacopy", "off", 0) < 0))
-		error = -errno;
-	return error;
-}
-
-/*
- * The overlay itself is the host's. Its descriptors are left open: closing one takes its mount apart, which waits for
- * an RCU grace period, and all are closed when the sandbox is ready.
- */
-int userns_overlay(struct child *child, const struct op_root_overlay *op)
-{
-	int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return child_fail(child, -errno, "overlay");
-	struct wire_reader r = { op->lowers.p, op->lowers.p + op->lowers.len, false };
-	int error = 0;
-	for (uint32_t i = 0; error == 0 && i < op->lowers.count; i++) {
-		const char *path = wire_get_str(&r).p;
-		int tree = mapped_tree(child, path);
-		error = tree < 0 ? tree : set_layer(child, fs, "lowerdir+", tree, path);
-	}
-	if (error == 0 && op->upper.len)
-		error = set_upper(child, fs, op);
-	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
-	int fd = error == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) : -1;
-	if (error == 0 && fd < 0)
-		error = -errno;
-	close(fs);
-	if (error == 0)
-		error = root_stage(child, fd);
-	close_fd(&fd);
-	return error;
 }
