@@ -5,9 +5,10 @@
  */
 import { z } from "zod";
 import { ISOLATION_FIELDS } from "./isolation.ts";
+import { parseBind } from "./texts.ts";
 import { tmpfsSchema } from "./tmpfs.ts";
 import { unsupported } from "./validate.ts";
-import { parseBind, portSchema } from "./values.ts";
+import { portSchema } from "./values.ts";
 
 const limitSchema = z.int().min(0).nullish();
 

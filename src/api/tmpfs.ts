@@ -1,6 +1,7 @@
 /** Options of a tmpfs as in `--tmpfs /run:size=64m,mode=1777`. */
 import { z } from "zod";
-import { parseSize, pathSchema } from "./values.ts";
+import { parseSize } from "./texts.ts";
+import { pathSchema } from "./values.ts";
 
 /** What mount(2) takes. */
 export interface TmpfsText {

@@ -12,7 +12,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../api/values.ts";
+import { parseDuration } from "../api/texts.ts";
 import { Cgroups, cleanupPlan, detectCgroups, leanPlan } from "../sandbox/index.ts";
 import { commandPlan, listPeers } from "./peers.ts";
 import { makeReport, publish } from "./report.ts";

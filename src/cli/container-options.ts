@@ -2,8 +2,8 @@
  * The options of `thaw run` and `thaw create`: what a container is made with. Grouped, because there are many; the
  * words are those that users of other container engines know.
  */
-import type { Command } from "commander";
 import { collect } from "./command.ts";
+import type { Recipe } from "./recipe.ts";
 
 /** The options as commander gives them. */
 export interface ContainerOptions {
@@ -52,7 +52,7 @@ export interface ContainerOptions {
 }
 
 /** Adds them to a command. */
-export function addContainerOptions(command: Command): Command {
+export function addContainerOptions(command: Recipe): Recipe {
   addGeneral(command);
   addProgram(command);
   addFiles(command);
@@ -62,7 +62,7 @@ export function addContainerOptions(command: Command): Command {
   return command.passThroughOptions();
 }
 
-function addGeneral(command: Command): void {
+function addGeneral(command: Recipe): void {
   command
     .option("-i, --interactive", "pass stdin on, also a terminal's")
     .option("--no-interactive", "pass no stdin on")
@@ -72,7 +72,7 @@ function addGeneral(command: Command): void {
     .option("-l, --label <name=value>", "note something about the container", collect);
 }
 
-function addProgram(command: Command): void {
+function addProgram(command: Recipe): void {
   command
     .optionsGroup("The program:")
     .option("--entrypoint <program>", "instead of the image's entrypoint")
@@ -87,7 +87,7 @@ function addProgram(command: Command): void {
     .option("--stop-timeout <seconds>", "how long it waits then (default: 10; -1: for ever)");
 }
 
-function addFiles(command: Command): void {
+function addFiles(command: Recipe): void {
   command
     .optionsGroup("Files and devices:")
     .option("--rootfs <directory>", "a directory as the root file system, instead of an image")
@@ -98,7 +98,7 @@ function addFiles(command: Command): void {
     .option("--device <host[:container[:rwm]]>", "give it a device of this machine", collect);
 }
 
-function addNetwork(command: Command): void {
+function addNetwork(command: Recipe): void {
   command
     .optionsGroup("Network:")
     .option(
@@ -114,7 +114,7 @@ function addNetwork(command: Command): void {
     .option("--add-host <name:address>", "a line for /etc/hosts", collect);
 }
 
-function addLimits(command: Command): void {
+function addLimits(command: Recipe): void {
   command
     .optionsGroup("Limits:")
     .option("-m, --memory <size>", "limit the memory, such as 512m")
@@ -124,7 +124,7 @@ function addLimits(command: Command): void {
     .option("--oom-score-adj <score>", "who is killed first when memory is short, -1000 to 1000 (default: 100)");
 }
 
-function addIsolation(command: Command): void {
+function addIsolation(command: Recipe): void {
   command
     .optionsGroup("Isolation:")
     .option("--cap-add <capability>", "add a capability, such as NET_ADMIN; ALL adds all", collect)

@@ -1,21 +1,20 @@
 /**
  * From a command's name to its run.
  */
-import { CommanderError } from "commander";
-import { type CommandModule, underProgram, usageError } from "./command.ts";
+import type { CommandModule } from "./command.ts";
 import { makeContext, type Programs } from "./context.ts";
+import { plainCall } from "./plain-arguments.ts";
+import { perform } from "./recipe.ts";
 import { findCommand, unknownCommand } from "./registry.ts";
 
 /** Runs `thaw name ...argv`. @throws ThawError INVALID for a wrong use, else what the command throws. */
 export async function dispatch(name: string, argv: readonly string[], programs: Programs): Promise<void> {
   const { command } = await load(name);
-  try {
-    await underProgram(command({ ...makeContext(), programs })).parseAsync([name, ...argv], { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    const usage = usageError(error, name);
-    if (usage !== undefined) throw usage;
-  }
+  const recipe = command({ ...makeContext(), programs });
+  const plain = plainCall(recipe, argv);
+  if (plain?.recipe.run !== undefined) return perform(plain.recipe.run, [...plain.values, plain.options]);
+  const { runByCommander } = await import("./commander.ts");
+  await runByCommander(recipe, argv);
 }
 
 async function load(name: string): Promise<CommandModule> {

@@ -1,5 +1,5 @@
 /** thaw help. Not in the registry: it knows the registry. */
-import { makeCommand, underProgram } from "./command.ts";
+import { makeCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { overview } from "./help.ts";
 import { print } from "./print.ts";
@@ -16,8 +16,8 @@ export const command = (context: CommandContext) =>
       if (name === undefined) return print(overview());
       const entry = findCommand(name);
       if (entry === undefined) throw unknownCommand(name);
-      const command = (await entry.load()).command(context);
+      const { toCommander } = await import("./commander.ts");
+      const command = toCommander((await entry.load()).command(context));
       const inner = rest.reduce((at, part) => at.commands.find((child) => child.name() === part) ?? at, command);
-      underProgram(command);
       inner.outputHelp();
     });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import type { Command } from "commander";
-import { underProgram } from "./command.ts";
+import { toCommander } from "./commander.ts";
 import { makeContext } from "./context.ts";
 import { overview } from "./help.ts";
 import { command as helpCommand } from "./help-command.ts";
@@ -19,8 +19,7 @@ function family(command: Command, path = command.name()): [string, Command][] {
 async function everyCommand(): Promise<[string, Command][]> {
   const loaded = await Promise.all(entries.map(async (entry) => (await entry.load()).command(context)));
   return [...loaded, helpCommand(context)].flatMap((command) => {
-    underProgram(command);
-    return family(command);
+    return family(toCommander(command));
   });
 }
 
@@ -36,7 +35,7 @@ test("every file of commands/ is in the overview, under its own name", async () 
   const files = readdirSync(new URL("./commands", import.meta.url)).map((file) => file.replace(/\.ts$/, ""));
   expect(entries.map(({ name }) => name).sort()).toEqual(files.sort());
   for (const { name, summary, load } of entries) {
-    expect((await load()).command(context).name()).toBe(name);
+    expect((await load()).command(context).name).toBe(name);
     expect(overview()).toContain(`  ${name.padEnd(12)}${summary}`);
   }
 });

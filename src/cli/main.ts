@@ -3,11 +3,11 @@
  * thaw, one program: `thaw daemon` is the daemon, everything else the command line. Loads the one command asked
  * for, prints failures in one form, and turns them into exit codes: 125 for thaw's own failures in `run` (126 and
  * 127 for a program that cannot be executed or is not there, as Docker has it), 1 for any other command's.
- * What is imported here at the top is what `thaw ps` needs, and no more: everything else costs it milliseconds.
+ * What is imported here at the top, and by dispatch.ts, is what every command needs, and no more: anything else costs
+ * all of them milliseconds.
  */
 import { asThawError, type ThawError } from "../common/errors.ts";
 import { print, printFailure } from "./print.ts";
-import { isQuick, quickPs } from "./quick-ps.ts";
 
 const RUN_FAILURE = 125;
 
@@ -15,7 +15,6 @@ const PROGRAMS = { daemon: () => import("../daemon/main.ts"), bench: () => impor
 
 async function main(argv: readonly string[]): Promise<void> {
   const [first = "--help", ...rest] = argv;
-  if (first === "ps" && isQuick(rest)) return quickPs(rest);
   if (first === "--help" || first === "-h") return print((await import("./help.ts")).overview());
   if (first === "--version" || first === "-v") return print((await import("../common/version.ts")).VERSION);
   await (await import("./dispatch.ts")).dispatch(first, rest, PROGRAMS);

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type PortText, parseDuration, parsePort, parseSize } from "../api/values.ts";
+import { type PortText, parseDuration, parsePort, parseSize } from "../api/texts.ts";
 import { ThawError } from "../common/errors.ts";
 
 /** The error for an option whose text is not what it should be. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
-import { underProgram } from "../../src/cli/command.ts";
+import { toCommander } from "../../src/cli/commander.ts";
 import { makeContext } from "../../src/cli/context.ts";
 import { overview } from "../../src/cli/help.ts";
 import { SECTIONS } from "../../src/cli/registry.ts";
@@ -28,8 +28,7 @@ async function cliPage(): Promise<string> {
   for (const { title, entries } of SECTIONS) {
     parts.push(`## ${title}`);
     for (const { load } of entries) {
-      const command = (await load()).command(context);
-      underProgram(command);
+      const command = toCommander((await load()).command(context));
       parts.push(...family(command).map(([path, member]) => `### thaw ${path}\n\n${block(helpOf(member))}`));
     }
   }

@@ -3,7 +3,8 @@
  * yet, or an error. `x-thaw` is thaw's own extension of a service.
  */
 import { z } from "zod";
-import { type PortText, parseDuration, parsePort, parseSize, portSchema } from "../values.ts";
+import { type PortText, parseDuration, parsePort, parseSize } from "../texts.ts";
+import { portSchema } from "../values.ts";
 
 /** A text made a value, or an issue that says what was expected. */
 function textOf<T>(expected: string, convert: (text: string) => T | undefined) {

@@ -9,7 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../../api/values.ts";
+import { parseDuration } from "../../api/texts.ts";
 import { makeReport, publish } from "../report.ts";
 import type { Row } from "../schema.ts";
 import { cgroupCases } from "./cgroups.ts";

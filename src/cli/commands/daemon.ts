@@ -1,5 +1,4 @@
 /** thaw daemon | daemon status | daemon stop */
-import { Option } from "commander";
 import type { DaemonStatus } from "../../api/thaw.ts";
 import { makeCommand } from "../command.ts";
 import { type CommandContext, passiveClient } from "../context.ts";
@@ -16,7 +15,7 @@ export const command = ({ paths, programs }: CommandContext) =>
       ["thaw daemon stop --force", "end it, the launcher and every container"],
     ],
   )
-    .addOption(new Option("--announce", "say on stdout when it serves").hideHelp())
+    .hiddenOption("--announce", "say on stdout when it serves")
     .action(async ({ announce = false }: { announce?: boolean }) => {
       const { runDaemon } = await programs.daemon();
       await runDaemon(paths, { announce });

@@ -1,5 +1,4 @@
 /** thaw ps */
-import { Option } from "commander";
 import type { ContainerSummary } from "../../api/containers.ts";
 import { makeCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -20,7 +19,7 @@ export const command = ({ client }: Context) =>
   ])
     .option("-a, --all", "show also containers that do not run")
     .option("-q, --quiet", "show only ids")
-    .addOption(new Option("--format <format>", "how to show them").choices(["table", "json"]).default("table"))
+    .choice("--format <format>", "how to show them", ["table", "json"], "table")
     .action(async ({ all = false, quiet = false, format }: Options) => {
       const rows = await client.json<ContainerSummary[]>("containerList", { query: { all } });
       // One object a line, as Docker does it: made for line-wise tools.

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseBind, parseDuration, parsePort, parseSize } from "./values.ts";
+import { parseBind, parseDuration, parsePort, parseSize } from "./texts.ts";
 
 test("sizes count in 1024", () => {
   expect(["1048576", "512m", "1.5g", "64KiB", "2MB", "1b"].map(parseSize)).toEqual([
