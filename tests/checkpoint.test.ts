@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { dumpStopped } from "../src/checkpoint/engine/dump.ts";
 import { exec } from "../src/common/exec.ts";
 import { findCriu, Machine } from "./support/machine.ts";
+import { statusOf } from "./support/world.ts";
 
 const criu = await findCriu();
 if (typeof criu === "string") console.log(`skipped: checkpoints need a working CRIU: ${criu}`);
@@ -46,6 +47,9 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
     const { containers, checkpoints } = machine.daemon;
     const id = await counted("memory", 3);
     expect(await machine.get(id, "/write")).toBe("written");
+    const confinement = (container: string) =>
+      ["Seccomp", "Seccomp_filters", "NoNewPrivs"].map((field) => statusOf(containers.get(container).pid, field));
+    expect(confinement(id)).toEqual(["2", "1", "1"]);
     const info = await checkpoints.create("memory", "memory-1");
     expect(info).toMatchObject({ name: "memory-1", containerName: "memory", engine: "criu", incompatibilities: [] });
     expect(info.frozenMs).toBeGreaterThan(0);
@@ -55,6 +59,7 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
 
     const restored = await checkpoints.restore("memory-1", { containerName: "again" });
     expect(restored).toMatchObject({ state: "running", restoredFrom: "memory-1" });
+    expect(confinement("again")).toEqual(["2", "1", "1"]);
     expect(await machine.get("again", "/count")).toBe("4");
     expect(await machine.get("again", "/read")).toBe("3");
     expect(await logText("again")).toContain("/count\n");

@@ -10,8 +10,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <limits.h>
 #include <net/if.h>
 #include <sched.h>
@@ -64,7 +62,8 @@ int child_place(struct child *child, int from, int to)
 static int apply_capabilities(struct child *child)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	uint32_t low = (uint32_t)child->caps_permitted, high = (uint32_t)(child->caps_permitted >> 32);
+	uint64_t permitted = child->caps_permitted | filter_capability(child);
+	uint32_t low = (uint32_t)permitted, high = (uint32_t)(permitted >> 32);
 	struct __user_cap_data_struct data[2] = { { low, low, (uint32_t)child->caps_ambient },
 						  { high, high, (uint32_t)(child->caps_ambient >> 32) } };
 	child->caps_pending = false;
@@ -126,14 +125,6 @@ static int set_user(struct child *child, const struct op_user *op)
 	    setresuid(op->uid, op->uid, op->uid) < 0)
 		return -errno;
 	return child->caps_pending ? apply_capabilities(child) : 0;
-}
-
-static int set_seccomp(struct wire_bytes filter)
-{
-	struct sock_fprog prog = { (unsigned short)(filter.len / sizeof(struct sock_filter)), (struct sock_filter *)(uintptr_t)filter.p };
-	if (filter.len == 0 || filter.len % sizeof(struct sock_filter) != 0 || filter.len / sizeof(struct sock_filter) > BPF_MAXINSNS)
-		return -EINVAL;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) < 0 ? -errno : 0;
 }
 
 /* --- surroundings --------------------------------------------------------------------------------------------------- */
@@ -300,6 +291,9 @@ static int exec_program(struct child *child, const struct op_exec *op)
 	}
 	if (child->files_pending && setrlimit(RLIMIT_NOFILE, &child->files) < 0)
 		return child_fail(child, -errno, "limit of open files");
+	int error = filter_install(child);
+	if (error < 0)
+		return child_fail(child, error, "installing the seccomp filter");
 	if (strchr(op->path.p, '/')) {
 		execve(op->path.p, argv, env);
 		return child_fail(child, -errno, op->path.p);
@@ -382,7 +376,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_SECCOMP: {
 		struct op_seccomp op;
 		op_decode_seccomp(r, &op);
-		return set_seccomp(op.filter);
+		return filter_take(child, &op);
 	}
 	case OP_WORKING_DIR: {
 		struct op_working_dir op;
@@ -408,6 +402,9 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_EXIT: {
 		struct op_exit op;
 		op_decode_exit(r, &op);
+		int error = filter_install(child);
+		if (error < 0)
+			return error;
 		_exit(op.status);
 	}
 	case OP_LAST_PID: {

@@ -14,6 +14,8 @@
  *   mapped.c     roots and binds whose ids are mapped for one
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
  *   tray.c       /proc, /sys and /dev, put together before there is one
+ *   confine.c    gives the process its seccomp filter
+ *   filter.c     the program that makes such filters
  *   stdio.c      pipes, terminals, the log, attached streams
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
@@ -192,6 +194,8 @@ struct child {
 	uint64_t caps_permitted;
 	uint64_t caps_ambient;
 	int64_t clock_shift; /* of the time namespace this process is in, ns */
+	struct wire_bytes filter; /* in the plan */
+	uint32_t filter_flags;
 	char detail[128];
 };
 void child_run(struct child *child) __attribute__((noreturn));
@@ -230,6 +234,12 @@ int userns_become_root(void);
 /* Maps the ids of a detached mount when the container has a user namespace. */
 int userns_map_mount(struct child *child, int mount_fd, bool recursive, const char *what);
 int userns_overlay(struct child *child, const struct op_root_overlay *op);
+/* --- filter.c, confine.c -------------------------------------------------------------------------------------------- */
+int filter_main(void);
+int filter_take(struct child *child, const struct op_seccomp *op);
+/* The capability that the process needs for the filter and the program may not keep, as a bit. */
+uint64_t filter_capability(const struct child *child);
+int filter_install(struct child *child);
 
 /* --- container.c ----------------------------------------------------------------------------------------------- */
 void containers_init(void);

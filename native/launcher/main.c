@@ -3,6 +3,7 @@
  * thaw-launcher run  --plan-fd N        one plan, no daemon: waits for it and exits with its status
  * thaw-launcher loop --plan-fd N ...    one plan again and again, its latencies on stdout
  * thaw-launcher measure KIND ...        single steps again and again: see measure.c
+ * thaw-launcher filter                  a seccomp filter out of rules on stdin, as BPF on stdout
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -51,6 +52,7 @@ static const char usage[] =
 	"       thaw-launcher loop --plan-fd N [--cleanup-fd N] [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
 	"                      [--ahead]\n"
 	"       thaw-launcher measure KIND ...\n"
+	"       thaw-launcher filter <RULES >BPF\n"
 	"       thaw-launcher version\n"
 	"\n"
 	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run;\n"
@@ -423,6 +425,8 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
+	if (!strcmp(mode, "filter"))
+		return filter_main();
 	seal_self(argv);
 	if (!strcmp(mode, "serve"))
 		return serve(&o);

@@ -47,6 +47,6 @@ export function securityOptions(texts: readonly string[]) {
 
 function withProfile(text: string): string {
   const file = /^seccomp[=:](.+)$/.exec(text)?.[1];
-  if (file === undefined || file === "unconfined" || file.startsWith("{")) return text;
+  if (file === undefined || ["unconfined", "builtin"].includes(file) || file.startsWith("{")) return text;
   return `seccomp=${readText(file, "--security-opt seccomp")}`;
 }

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { ThawError } from "../common/errors.ts";
+import { readProfile } from "../sandbox/index.ts";
 import { checkIsolation } from "./check-isolation.ts";
 import type { ContainerSpec } from "./types.ts";
 
@@ -17,6 +18,8 @@ export function checkSpec(spec: ContainerSpec): void {
   checkPorts(spec);
   checkLimits(spec);
   checkIsolation(spec);
+  const seccomp = spec.security?.seccomp;
+  if (typeof seccomp === "object") readProfile(seccomp.profile);
 }
 
 function checkProgram({ argv, env, cwd, hostname }: ContainerSpec): void {

@@ -9,7 +9,7 @@ import { asThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
 import type { FailedMessage } from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
-import type { Cgroups } from "../sandbox/index.ts";
+import { type Cgroups, SeccompFilters } from "../sandbox/index.ts";
 import { Attachments } from "./attach.ts";
 import { checkSpec } from "./check.ts";
 import { withIds } from "./ids.ts";
@@ -37,11 +37,13 @@ export class ContainerCore {
   readonly ports: PublishedPorts;
   readonly lifecycle: Lifecycle;
   readonly attachments: Attachments;
+  readonly filters: SeccompFilters;
   readonly #removals = new Set<Promise<void>>();
 
   constructor(parts: ContainersParts) {
     this.parts = parts;
     this.store = new ContainerStore(parts.database);
+    this.filters = new SeccompFilters(parts.paths);
     this.ports = new PublishedPorts(parts.launcher);
     this.attachments = new Attachments(parts.launcher);
     this.lifecycle = new Lifecycle({

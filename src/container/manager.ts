@@ -16,7 +16,7 @@ import {
 import { readLog } from "./logs.ts";
 import { startFailure } from "./outcome.ts";
 import type { ContainerPlace } from "./place.ts";
-import { lowersOf, startOf } from "./plans.ts";
+import { type ContainerPlan, filterOf, lowersOf, startOf } from "./plans.ts";
 import { reconcileContainers } from "./reconcile.ts";
 import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord } from "./types.ts";
 
@@ -54,8 +54,14 @@ export class Containers implements ContainerManager {
   async start(idOrName: string): Promise<Container> {
     const container = this.get(idOrName);
     if (container.state === "running" || container.service !== undefined) throw wrongState(container, "started");
-    const plan = startOf(container.spec, this.place(container.id), this.#core.parts.cgroups);
+    const plan = await this.startPlan(container.spec, container.id);
     return this.#core.run(container, plan, (event) => startFailure(container, event));
+  }
+
+  /** The plan that starts a container of this spec under an id. @throws ThawError INVALID for its user or profile. */
+  async startPlan(spec: ContainerSpec, id: string): Promise<ContainerPlan> {
+    const filter = await filterOf(spec, this.#core.filters);
+    return startOf(spec, this.place(id), this.#core.parts.cgroups, filter);
   }
 
   /**

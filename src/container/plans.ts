@@ -2,10 +2,13 @@
 import { type Op, type RunMessage, Stdio } from "../launcher/generated/protocol.ts";
 import {
   type Cgroups,
+  chosenCapabilities,
   cleanupPlan,
   lookupUser,
   type ProgramOptions,
   type SandboxOptions,
+  type SeccompFilter,
+  type SeccompFilters,
   startPlan,
   startPlanWithoutInit,
 } from "../sandbox/index.ts";
@@ -36,10 +39,21 @@ export function sandboxOf(spec: ContainerSpec, place: ContainerPlace, cgroups: C
   };
 }
 
+/** The seccomp filter of a container; undefined: none. @throws ThawError INVALID when its profile is wrong. */
+export async function filterOf(spec: ContainerSpec, filters: SeccompFilters): Promise<SeccompFilter | undefined> {
+  const usual = spec.isolation?.privileged ? "unconfined" : "default";
+  return filters.of(spec.security?.seccomp ?? usual, chosenCapabilities(spec.isolation ?? {}));
+}
+
 /** The plan of a plain start. @throws ThawError INVALID when the user is not in the image. */
-export function startOf(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgroups): ContainerPlan {
+export function startOf(
+  spec: ContainerSpec,
+  place: ContainerPlace,
+  cgroups: Cgroups,
+  filter: SeccompFilter | undefined,
+): ContainerPlan {
   const sandbox = sandboxOf(spec, place, cgroups);
-  const program = programOf(spec, place);
+  const program = programOf(spec, place, filter);
   const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);
   return { plan, cleanup: cleanupPlan(cgroups, place.id, [], spec.isolation) };
 }
@@ -62,7 +76,7 @@ export function lowersOf(spec: ContainerSpec): readonly string[] {
 }
 
 /** A container that ran before may have changed its own /etc/passwd: its upper is looked at first. */
-function programOf(spec: ContainerSpec, place: ContainerPlace): ProgramOptions {
+function programOf(spec: ContainerSpec, place: ContainerPlace, filter: SeccompFilter | undefined): ProgramOptions {
   const user = lookupUser(spec.user, [place.upper, ...lowersOf(spec)], spec.isolation?.groupAdd);
-  return { argv: spec.argv, env: spec.env, cwd: spec.cwd, user, tty: spec.tty };
+  return { argv: spec.argv, env: spec.env, cwd: spec.cwd, user, tty: spec.tty, filter };
 }

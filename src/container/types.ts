@@ -4,7 +4,7 @@
  * is the wish, the launcher's record is the fact; `ContainerManager.reconcile` makes them agree after a crash.
  */
 
-import type { IdRange } from "../sandbox/index.ts";
+import type { IdRange, SeccompSetting } from "../sandbox/index.ts";
 import type { Isolation, Propagation } from "../sandbox/isolation.ts";
 
 /** What may be asked of a container; the fields follow the Docker Engine API's meaning. */
@@ -39,6 +39,13 @@ export interface ContainerSpec {
   readonly isolation?: Isolation | undefined;
   /** A user namespace of its own; without it the ids inside are the host's. */
   readonly userns?: UserNamespace | undefined;
+  /** Missing: the defaults. */
+  readonly security?: SecuritySpec | undefined;
+}
+
+export interface SecuritySpec {
+  /** Missing: none for a privileged container, thaw's own profile for others. */
+  readonly seccomp?: SeccompSetting | undefined;
 }
 
 export interface UserNamespace {

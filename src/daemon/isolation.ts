@@ -1,6 +1,7 @@
 /** Isolation options: from what the API takes to what is kept with a container, and back for inspect. */
 import type { CreateRequest } from "../api/containers.ts";
 import type { HostConfig } from "../api/host-config.ts";
+import type { SecuritySpec } from "../container/types.ts";
 import type { HostNamespace, Isolation } from "../sandbox/index.ts";
 import { signalName, signalNumber } from "./signals.ts";
 
@@ -41,6 +42,22 @@ export function isolationOf(config: IsolationConfig, host: Partial<HostConfig>, 
   return Object.fromEntries(Object.entries(wished).filter(([, value]) => value !== undefined));
 }
 
+/** The seccomp setting that a request asks for, or undefined. */
+export function securityOf({ SecurityOpt }: Partial<HostConfig>): SecuritySpec | undefined {
+  const wish = SecurityOpt?.seccomp;
+  if (wish === undefined) return undefined;
+  return { seccomp: wish === "unconfined" ? wish : wish === "builtin" ? "default" : { profile: wish } };
+}
+
+function securityText(isolation: Isolation, { seccomp }: SecuritySpec): string[] | null {
+  const profile = typeof seccomp === "object" ? seccomp.profile : seccomp === "default" ? "builtin" : seccomp;
+  const options = [
+    ...(isolation.noNewPrivileges === undefined ? [] : [`no-new-privileges=${isolation.noNewPrivileges}`]),
+    ...(profile === undefined ? [] : [`seccomp=${profile}`]),
+  ];
+  return options.length > 0 ? options : null;
+}
+
 function hostNamespaces({ IpcMode, PidMode, UTSMode }: Partial<HostConfig>): HostNamespace[] {
   return [
     ...(IpcMode ? ["ipc" as const] : []),
@@ -54,7 +71,10 @@ function some<T>(list: readonly T[] | null | undefined): readonly T[] | undefine
 }
 
 /** Fields of HostConfig, as inspect shows them. */
-export function isolationShape(isolation: Isolation = {}): Readonly<Record<string, unknown>> {
+export function isolationShape(
+  isolation: Isolation = {},
+  security: SecuritySpec = {},
+): Readonly<Record<string, unknown>> {
   const shares = (name: HostNamespace) => isolation.hostNamespaces?.includes(name) ?? false;
   return {
     Privileged: isolation.privileged ?? false,
@@ -73,7 +93,7 @@ export function isolationShape(isolation: Isolation = {}): Readonly<Record<strin
     GroupAdd: isolation.groupAdd ?? null,
     CapAdd: isolation.capAdd ?? null,
     CapDrop: isolation.capDrop ?? null,
-    SecurityOpt: isolation.noNewPrivileges === undefined ? null : [`no-new-privileges=${isolation.noNewPrivileges}`],
+    SecurityOpt: securityText(isolation, security),
     MaskedPaths: isolation.maskedPaths ?? null,
     ReadonlyPaths: isolation.readonlyPaths ?? null,
     OomScoreAdj: isolation.oomScoreAdj ?? 0,

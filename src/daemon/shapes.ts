@@ -97,7 +97,7 @@ function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
     Init: spec.init,
     UsernsMode: spec.userns ? "auto" : "",
     ...idMappings(spec.userns?.ids),
-    ...isolationShape(spec.isolation),
+    ...isolationShape(spec.isolation, spec.security),
     RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
     LogConfig: { Type: "json-file", Config: {} },
   };

@@ -5,7 +5,7 @@ import type { CreateRequest } from "../api/containers.ts";
 import type { HostConfig } from "../api/host-config.ts";
 import { ThawError } from "../common/errors.ts";
 import type { ContainerSpec } from "../container/types.ts";
-import { isolationOf } from "./isolation.ts";
+import { isolationOf, securityOf } from "./isolation.ts";
 import type { ResolvedImage } from "./parts.ts";
 
 /** More than the kernel has pids. */
@@ -54,6 +54,7 @@ export function containerSpec(request: CreateRequest, name: string | undefined, 
     init: host.Init ?? true,
     userns: host.UsernsMode === "auto" ? { ids: undefined } : undefined,
     isolation: isolationOf(request, host, image.stopSignal),
+    security: securityOf(host),
   };
 }
 

@@ -11,7 +11,15 @@ import type { RunStep, StepRunner } from "../image/index.ts";
 import { Stdio } from "../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../launcher/index.ts";
 import { initLayerDir } from "../rootfs/index.ts";
-import { type Cgroups, cleanupPlan, lookupUser, type SandboxBind, startPlan } from "../sandbox/index.ts";
+import {
+  type Cgroups,
+  cleanupPlan,
+  DEFAULT_CAPABILITIES,
+  lookupUser,
+  type SandboxBind,
+  SeccompFilters,
+  startPlan,
+} from "../sandbox/index.ts";
 
 const RESOLVER = "/etc/resolv.conf";
 const NO_LIMITS = { memory: undefined, nanoCpus: undefined, pids: 32_768 };
@@ -24,9 +32,11 @@ export interface StepRunnerParts {
 
 export class ContainerStepRunner implements StepRunner {
   readonly #parts: StepRunnerParts;
+  readonly #filters: SeccompFilters;
 
   constructor(parts: StepRunnerParts) {
     this.#parts = parts;
+    this.#filters = new SeccompFilters(parts.paths);
   }
 
   async run(step: RunStep): Promise<{ exitCode: number }> {
@@ -71,7 +81,8 @@ export class ContainerStepRunner implements StepRunner {
       keepEtc: true,
     } as const;
     const user = lookupUser(step.user, [step.upper, ...step.lowers]);
-    return startPlan(sandbox, { argv: step.argv, env: step.env, cwd: step.cwd, user, tty: false });
+    const filter = await this.#filters.of("default", DEFAULT_CAPABILITIES);
+    return startPlan(sandbox, { argv: step.argv, env: step.env, cwd: step.cwd, user, tty: false, filter });
   }
 }
 

@@ -22,6 +22,8 @@ export {
   startPlan,
   startPlanWithoutInit,
 } from "./plan.ts";
+export { type SeccompFilter, SeccompFilters, type SeccompSetting } from "./seccomp/filters.ts";
+export { readProfile } from "./seccomp/profile.ts";
 export { sysctlProblem } from "./sysctls.ts";
 export { ULIMIT_NAMES } from "./ulimits.ts";
 export { type ContainerUser, lookupUser } from "./user.ts";

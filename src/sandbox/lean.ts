@@ -6,6 +6,7 @@ import type { Cgroups } from "./cgroups.ts";
 import { CGROUP_ENTRY, Namespace } from "./namespaces.ts";
 import { identityOps, spawn } from "./plan.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
+import type { SeccompFilter } from "./seccomp/filters.ts";
 import { PROC } from "./tables.ts";
 import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
 
@@ -22,8 +23,7 @@ export interface LeanOptions {
   readonly ids?: IdRange | undefined;
   /** A network namespace of its own too, with loopback up. */
   readonly network?: boolean;
-  /** BPF instructions of a system call filter. */
-  readonly filter?: Uint8Array;
+  readonly filter?: SeccompFilter | undefined;
 }
 
 const LEAN = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
@@ -42,8 +42,7 @@ export function leanPlan(options: LeanOptions): Op[] {
     { kind: "from_tray", path: PROC.target },
     { kind: "pivot" },
     ...enterUserNamespace(ids),
-    ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }),
-    ...(filter === undefined ? [] : [{ kind: "seccomp", filter } as const]),
+    ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }, {}, filter),
     end,
   ];
 }

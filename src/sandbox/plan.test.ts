@@ -27,7 +27,14 @@ const sandbox: SandboxOptions = {
   ],
 };
 const root = { uid: 0, gid: 0, groups: [], home: "/root" };
-const program = { argv: ["sh", "-c", "true"], env: ["A=1"], cwd: "/app", user: root, tty: false };
+const program = {
+  argv: ["sh", "-c", "true"],
+  env: ["A=1"],
+  cwd: "/app",
+  user: root,
+  tty: false,
+  filter: { filter: new Uint8Array(8), flags: 0 },
+};
 
 function kinds(ops: readonly Op[]): string[] {
   return ops.map((op) => op.kind);
@@ -107,9 +114,10 @@ test("the program gives up its rights in the order that works", () => {
     "stdio_at",
     "umask",
     "working_dir",
+    "no_new_privs",
+    "seccomp",
     "capabilities",
     "user",
-    "no_new_privs",
     "mark",
     "exec",
   ]);

@@ -27,6 +27,7 @@ import {
 } from "./isolation-plan.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
+import type { SeccompFilter } from "./seccomp/filters.ts";
 import { DEV, DEVICE_LINKS, DEVICES, devMounts, PROC, TRAY } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
 import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
@@ -63,6 +64,8 @@ export interface ProgramOptions {
   readonly cwd: string;
   readonly user: ContainerUser;
   readonly tty: boolean;
+  /** Undefined: unconfined. */
+  readonly filter: SeccompFilter | undefined;
 }
 
 /** Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. */
@@ -229,19 +232,23 @@ function programOps(sandbox: SandboxOptions, program: ProgramOptions, last: read
     { kind: "umask", mask: 0o022 },
     // As root, so that it can be made; that it lies inside the root is the launcher's check.
     { kind: "working_dir", path: program.cwd || "/", create: 1 },
-    ...identityOps(program.user, isolation),
+    ...identityOps(program.user, isolation, program.filter),
     ...last,
     { kind: "mark", phase: Phase.exec },
     { kind: "exec", path: program.argv[0] ?? "", argv: program.argv, env },
   ];
 }
 
-/** Capabilities before the user: dropping from the bounding set takes one. A user other than root holds none. */
-export function identityOps(user: ContainerUser, isolation: Isolation = {}): ChildOp[] {
+/**
+ * Capabilities before the user: dropping from the bounding set takes one. A user other than root holds none. The filter
+ * comes into force at the very end, and what installing it takes depends on no_new_privs: the two are first.
+ */
+export function identityOps(user: ContainerUser, isolation: Isolation = {}, filter?: SeccompFilter): ChildOp[] {
   const bounding = capabilityBits(chosenCapabilities(isolation));
   return [
+    ...(isolation.noNewPrivileges === false ? [] : [{ kind: "no_new_privs" } as const]),
+    ...(filter ? [{ kind: "seccomp", ...filter } as const] : []),
     { kind: "capabilities", bounding, permitted: user.uid === 0 ? bounding : 0n, ambient: 0n },
     { kind: "user", uid: user.uid, gid: user.gid, groups: user.groups.map(String) },
-    ...(isolation.noNewPrivileges === false ? [] : [{ kind: "no_new_privs" } as const]),
   ];
 }

@@ -3,7 +3,7 @@
  * the other way, and the clean-up of either. Both make the same container, so that its id, log and cgroups are one.
  */
 import { type Checkpoints, sandboxCleanup } from "../checkpoint/index.ts";
-import { type Containers, startOf } from "../container/index.ts";
+import type { Containers } from "../container/index.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import type { Cgroups } from "../sandbox/index.ts";
 import type { WakeRoute } from "./ports.ts";
@@ -39,7 +39,7 @@ export interface ArmDeps {
 export async function compileRoute(deps: ArmDeps, request: ArmRequest): Promise<ArmedWith> {
   const { spec, instance } = request;
   const place = deps.containers.place(instance);
-  const coldStart = startOf(request.container, place, deps.cgroups).plan;
+  const { plan: coldStart } = await deps.containers.startPlan(request.container, instance);
   const cleanup = sandboxCleanup(request.container, place, deps.cgroups, "drop");
   const common = { target: instance, log: place.log, idleMs: spec.idleMs, readyMs: spec.readyTimeoutMs, cleanup };
   if (request.checkpoint === "") {

@@ -498,6 +498,7 @@ struct op_no_new_privs {
 };
 
 struct op_seccomp {
+	uint32_t flags;
 	struct wire_bytes filter;
 };
 
@@ -1090,6 +1091,7 @@ static inline bool op_decode_no_new_privs(struct wire_reader *r, struct op_no_ne
 
 static inline bool op_decode_seccomp(struct wire_reader *r, struct op_seccomp *out)
 {
+	out->flags = wire_get_u32(r);
 	out->filter = wire_get_bytes(r);
 	return wire_end(r);
 }

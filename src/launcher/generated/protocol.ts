@@ -508,6 +508,7 @@ export interface NoNewPrivsOp {
 
 export interface SeccompOp {
   readonly kind: "seccomp";
+  readonly flags: number;
   readonly filter: Uint8Array;
 }
 
@@ -1238,6 +1239,7 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "no_new_privs":
       return;
     case "seccomp":
+      w.u32(value.flags);
       w.bytes(value.filter);
       return;
     case "working_dir":
@@ -1402,7 +1404,7 @@ function decodeOpFields(code: number, r: Reader): Op {
     case 87:
       return { kind: "no_new_privs" };
     case 88:
-      return { kind: "seccomp", filter: r.bytes() };
+      return { kind: "seccomp", flags: r.u32(), filter: r.bytes() };
     case 89:
       return { kind: "working_dir", path: r.str(), create: r.u8() };
     case 90:
