@@ -1,6 +1,16 @@
 /** User namespaces: who root inside is outside, what is on the disk, what works inside as without. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { checkDumpable } from "../src/checkpoint/refusals.ts";
 import type { Container, ContainerSpec } from "../src/container/index.ts";
@@ -191,6 +201,43 @@ test("rights over the network are rights over the container's own", async () => 
   expect(own.stdout).toBe("low port\nraw socket\n");
   const host = await runToEnd(world, ["/usr/bin/perl", "-e", script], { ...wanted, network: "host" });
   expect(host).toMatchObject({ exitCode: 0, stdout: "" });
+});
+
+test("a setuid program gives what it says, inside", async () => {
+  const suid = join(world.root, "bin/suid-id");
+  copyFileSync(join(world.root, "bin/id"), suid);
+  chmodSync(suid, 0o4755);
+  const wanted = { user: "tester", isolation: { noNewPrivileges: false } };
+  expect((await shell("suid-id -u; id -u", wanted)).stdout).toBe("0\n1234\n");
+  expect((await shell("suid-id -u", { user: "tester" })).stdout).toBe("1234\n");
+  rmSync(suid);
+});
+
+test("isolation options mean the same in it", async () => {
+  const isolation = {
+    readonlyRoot: true,
+    tmpfs: [{ target: "/scratch", flags: 6, options: "mode=750,uid=1234,gid=77" }],
+    devices: [{ source: "/dev/zero", target: "/dev/mine", access: "rw" }],
+    sysctls: { "kernel.shmmax": "12345678", "fs.mqueue.msg_max": "11", "net.ipv4.ip_unprivileged_port_start": "80" },
+    ulimits: [{ name: "nofile", soft: 99, hard: 100 }],
+    oomScoreAdj: 321,
+    domainname: "example.org",
+  };
+  const script = `stat -c %a:%u:%g /scratch; stat -c %t:%T:%u /dev/mine; head -c 1 /dev/mine > /dev/null && echo read
+    cd /proc/sys; cat kernel/shmmax fs/mqueue/msg_max net/ipv4/ip_unprivileged_port_start kernel/domainname
+    ulimit -n; cat /proc/self/oom_score_adj; echo x > /x`;
+  const { stdout, stderr } = await shell(script, { isolation });
+  expect(stdout).toBe("750:1234:77\n1:5:0\nread\n12345678\n11\n80\nexample.org\n99\n321\n");
+  expect(stderr).toContain("Read-only file system");
+});
+
+test("root inside cannot take mounts apart, whatever capabilities it has", async () => {
+  const script = `my ($type, $none) = ("tmpfs", ""); for ("/proc/kcore", "/proc/sys", "/sys", "/dev") { my $at = $_;
+    print syscall(166, $at, 0), syscall(165, $type, $at, $type, 32, $none), " " }`;
+  const isolation = { capAdd: ["ALL"] };
+  const argv = ["/usr/bin/perl", "-e", script];
+  const { stdout } = await runToEnd(world, argv, { ...USERNS, rootfs: perlRoot, isolation });
+  expect(stdout).toBe("-1-1 ".repeat(4));
 });
 
 test("a checkpoint of it is refused in words", async () => {

@@ -229,6 +229,7 @@ void userns_close(struct userns *u);
 int userns_make(struct container *c, const struct op_user_make *op);
 int userns_spaces(struct child *child);
 int userns_enter(struct child *child);
+int userns_act(struct child *child, bool as_root_inside);
 /* Root of the user namespace that this process has entered. */
 int userns_become_root(void);
 /* Maps the ids of a detached mount when the container has a user namespace. */

@@ -159,10 +159,14 @@ static int set_sysctl(struct child *child, const struct op_sysctl *op)
 	int proc = private_proc();
 	if (proc < 0)
 		return child_fail(child, proc, "proc");
-	int fd = (int)syscall(SYS_openat2, proc, path, &how, sizeof(how));
-	int error = fd < 0 ? -errno : write_all(fd, op->value.p, op->value.len);
+	int error = userns_act(child, true);
+	int fd = error < 0 ? -1 : (int)syscall(SYS_openat2, proc, path, &how, sizeof(how));
+	if (error == 0)
+		error = fd < 0 ? -errno : write_all(fd, op->value.p, op->value.len);
 	close_fd(&fd);
 	close(proc);
+	int back = userns_act(child, false);
+	error = error < 0 ? error : back;
 	return error < 0 ? child_fail(child, error, op->path.p) : 0;
 }
 

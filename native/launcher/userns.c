@@ -142,6 +142,15 @@ static int regain_capabilities(void)
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
+/* What is made from here on belongs to `id`, without losing the rights over what belongs to others. */
+static int take_file_ids(uint32_t id)
+{
+	setfsgid(id);
+	setfsuid(id);
+	bool taken = (uint32_t)setfsuid((uid_t)-1) == id && (uint32_t)setfsgid((gid_t)-1) == id;
+	return taken ? regain_capabilities() : -EINVAL;
+}
+
 int userns_spaces(struct child *child)
 {
 	const struct userns *u = &child->container->userns;
@@ -151,11 +160,24 @@ int userns_spaces(struct child *child)
 		if (setns(u->owned[i], 0) < 0)
 			return -errno;
 	}
-	setfsgid(u->first);
-	setfsuid(u->first);
-	if ((uint32_t)setfsuid((uid_t)-1) != u->first || (uint32_t)setfsgid((gid_t)-1) != u->first)
+	if (take_file_ids(u->first) < 0)
 		return child_fail(child, -EINVAL, "the container's root is not an id of this machine");
-	return regain_capabilities();
+	return 0;
+}
+
+/*
+ * Some files (sysctls of an IPC namespace) can be written only by the user that is root of the namespace's owner, who
+ * the host's root is not.
+ */
+int userns_act(struct child *child, bool as_root_inside)
+{
+	const struct userns *u = &child->container->userns;
+	if (u->user < 0)
+		return 0;
+	uid_t id = as_root_inside ? u->first : 0;
+	if (setresgid((gid_t)-1, id, (gid_t)-1) < 0 || setresuid((uid_t)-1, id, (uid_t)-1) < 0)
+		return -errno;
+	return take_file_ids(u->first);
 }
 
 int userns_become_root(void)
