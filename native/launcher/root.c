@@ -202,12 +202,13 @@ static int root_overlay(struct child *child, const struct op_root_overlay *op)
 	int error = add_lowers(child, fs, op->lowers);
 	if (error == 0)
 		error = set_upper(fs, op);
+	/* before Linux 6.5 the options are taken as they come, and only looked at here */
+	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
 	if (error == -EINVAL) {
 		close(fs);
 		return overlay_by_options(child, op);
 	}
-	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
 	int fd = error == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) : -1;
 	if (error == 0 && fd < 0)
 		error = -errno;

@@ -5,12 +5,11 @@
  */
 import { z } from "zod";
 import { ISOLATION_FIELDS } from "./isolation.ts";
+import { deviceRateFields, limitFields } from "./limits.ts";
 import { parseBind } from "./texts.ts";
 import { tmpfsSchema } from "./tmpfs.ts";
 import { unsupported } from "./validate.ts";
 import { portSchema } from "./values.ts";
-
-const limitSchema = z.int().min(0).nullish();
 
 /** "source:target[:ro|rw]". */
 const bindSchema = z.string().transform((text, context) => {
@@ -65,7 +64,6 @@ const SENT_BY_DEFAULT = {
   Isolation: unsupported("default"),
   ConsoleSize: z.unknown().optional(),
   MemorySwappiness: unsupported(-1),
-  OomKillDisable: unsupported(),
   Runtime: unsupported("runc", "thaw"),
 } as const;
 
@@ -75,9 +73,8 @@ export const hostConfigSchema = z
     ...SENT_BY_DEFAULT,
     ...ISOLATION_FIELDS,
     Tmpfs: tmpfsSchema.nullish(),
-    Memory: limitSchema,
-    NanoCpus: limitSchema,
-    PidsLimit: z.int().min(-1).nullish(),
+    ...limitFields,
+    ...deviceRateFields,
     Binds: z.array(bindSchema).nullish(),
     PortBindings: portBindingsSchema.nullish(),
     NetworkMode: z

@@ -30,6 +30,20 @@ export type CheckpointAnswer = CheckpointInfo;
 const limitSchema = z.number().min(0).optional();
 const durationSchema = z.int().min(0).max(86_400_000);
 
+const orNoneSchema = z.int().min(-1).optional();
+/** A container's limits by the names of its spec; undefined is no limit. */
+const serviceLimitsSchema = z.strictObject({
+  memory: limitSchema,
+  nanoCpus: limitSchema,
+  pids: limitSchema,
+  memorySwap: orNoneSchema,
+  memoryReservation: limitSchema,
+  cpuPeriod: limitSchema,
+  cpuQuota: orNoneSchema,
+  cpuShares: limitSchema,
+  cpusetCpus: z.string().optional(),
+});
+
 /** When to make a service's checkpoint. */
 export const checkpointWhenSchema = z.discriminatedUnion("when", [
   z.strictObject({ when: z.literal("ready") }),
@@ -51,7 +65,7 @@ export const serviceUpSchema = z.strictObject({
   readyTimeoutMs: durationSchema.default(60_000),
   checkpoint: checkpointWhenSchema.default({ when: "ready" }),
   warmup: z.array(z.string().startsWith("/")).default([]),
-  limits: z.strictObject({ memory: limitSchema, nanoCpus: limitSchema, pids: limitSchema }).default({}),
+  limits: serviceLimitsSchema.default({}),
 });
 
 export type ServiceUpRequest = z.output<typeof serviceUpSchema>;

@@ -3,10 +3,11 @@
  * words are those that users of other container engines know.
  */
 import { collect } from "./command.ts";
+import { addDeviceRateOptions, addLimitOptions, type DeviceRateOptions, type LimitOptions } from "./limit-options.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** The options as commander gives them. */
-export interface ContainerOptions {
+export interface ContainerOptions extends LimitOptions, DeviceRateOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly rm?: boolean;
@@ -35,9 +36,6 @@ export interface ContainerOptions {
   readonly dnsSearch?: string[];
   readonly dnsOption?: string[];
   readonly addHost?: string[];
-  readonly memory?: string;
-  readonly cpus?: string;
-  readonly pidsLimit?: string;
   readonly ulimit?: string[];
   readonly oomScoreAdj?: string;
   readonly capAdd?: string[];
@@ -115,11 +113,7 @@ function addNetwork(command: Recipe): void {
 }
 
 function addLimits(command: Recipe): void {
-  command
-    .optionsGroup("Limits:")
-    .option("-m, --memory <size>", "limit the memory, such as 512m")
-    .option("--cpus <count>", "limit the CPU time, such as 0.5")
-    .option("--pids-limit <count>", "limit the processes; -1 for no limit (default 512)")
+  addDeviceRateOptions(addLimitOptions(command.optionsGroup("Limits:")))
     .option("--ulimit <name=soft[:hard]>", "a limit of its processes, such as nofile=1024:2048", collect)
     .option("--oom-score-adj <score>", "who is killed first when memory is short, -1000 to 1000 (default: 100)");
 }

@@ -4,7 +4,8 @@ import type { CreateInput } from "../api/containers.ts";
 import { ThawError } from "../common/errors.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { deviceOption, pairOption, securityOptions, tmpfsOption, ulimitOption } from "./isolation-options.ts";
-import { countOption, cpusOption, envFile, envOption, portOption, sizeOption, volumeOption } from "./options.ts";
+import { deviceRateFields, limitFields } from "./limit-options.ts";
+import { countOption, envFile, envOption, portOption, sizeOption, volumeOption } from "./options.ts";
 
 type HostConfigInput = NonNullable<CreateInput["HostConfig"]>;
 
@@ -49,9 +50,8 @@ function hostConfig(options: ContainerOptions): HostConfigInput {
     PortBindings: bindings,
     AutoRemove: options.rm ?? false,
     Init: options.init,
-    ...(options.memory === undefined ? {} : { Memory: sizeOption("--memory", options.memory) }),
-    ...(options.cpus === undefined ? {} : { NanoCpus: cpusOption(options.cpus) }),
-    ...(options.pidsLimit === undefined ? {} : { PidsLimit: countOption("--pids-limit", options.pidsLimit, -1) }),
+    ...limitFields(options),
+    ...deviceRateFields(options),
     ...(options.oomScoreAdj === undefined
       ? {}
       : { OomScoreAdj: countOption("--oom-score-adj", options.oomScoreAdj, -1000) }),

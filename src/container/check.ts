@@ -6,8 +6,6 @@ import { readProfile } from "../sandbox/index.ts";
 import { checkIsolation } from "./check-isolation.ts";
 import type { ContainerSpec } from "./types.ts";
 
-/** Below this the kernel cannot even start a program in it. */
-const LEAST_MEMORY = 6 << 20;
 const LONGEST_HOSTNAME = 63;
 
 /** @throws ThawError INVALID, PATH_NOT_FOUND. */
@@ -16,7 +14,6 @@ export function checkSpec(spec: ContainerSpec): void {
   checkRoot(spec);
   for (const bind of spec.binds) checkBind(bind.source, bind.target);
   checkPorts(spec);
-  checkLimits(spec);
   checkIsolation(spec);
   const seccomp = spec.security?.seccomp;
   if (typeof seccomp === "object") readProfile(seccomp.profile);
@@ -82,22 +79,5 @@ function checkPorts({ ports, network }: ContainerSpec): void {
         throw new ThawError("INVALID", `${port} is not a port`, { hint: "Ports are 1 to 65535." });
       }
     }
-  }
-}
-
-function checkLimits({ limits }: ContainerSpec): void {
-  const { memory, nanoCpus, pids } = limits;
-  if (memory !== undefined && !(Number.isSafeInteger(memory) && memory >= LEAST_MEMORY)) {
-    throw new ThawError("INVALID", `a memory limit of ${memory} bytes is too small`, { hint: "Give at least 6m." });
-  }
-  if (nanoCpus !== undefined && !(Number.isSafeInteger(nanoCpus) && nanoCpus > 0)) {
-    throw new ThawError("INVALID", `a CPU limit of ${nanoCpus / 1e9} is not possible`, {
-      hint: "Give, say, 0.5 or 2.",
-    });
-  }
-  if (pids !== undefined && !(Number.isSafeInteger(pids) && pids > 1)) {
-    throw new ThawError("INVALID", `a limit of ${pids} processes is not possible`, {
-      hint: "Give at least 2: one is the container's init.",
-    });
   }
 }

@@ -67,6 +67,7 @@ export class ContainerCore {
     const name = wanted.name || inventName((candidate) => this.store.nameTaken(candidate));
     checkName(name);
     checkSpec(wanted);
+    this.parts.cgroups.check(wanted.limits);
     const spec = withIds({ ...wanted, name }, this.store.all(), this.parts.paths.data);
     const container = newContainer(newContainerId(), spec, { restoredFrom, service: undefined });
     this.store.insert(container);

@@ -52,6 +52,8 @@ export function startOf(
   cgroups: Cgroups,
   filter: SeccompFilter | undefined,
 ): ContainerPlan {
+  // Again: the machine may have changed since it was made, or it never was (a service that is never checkpointed).
+  cgroups.check(spec.limits);
   const sandbox = sandboxOf(spec, place, cgroups);
   const program = programOf(spec, place, filter);
   const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);

@@ -3,6 +3,12 @@
  * main process in it. Its life: created -> running -> exited, and removed from any but running. The database row
  * is the wish, the launcher's record is the fact; `ContainerManager.reconcile` makes them agree after a crash.
  */
+import type { CgroupLimits } from "../sandbox/index.ts";
+
+export type { DeviceRate } from "../sandbox/index.ts";
+
+/** What a container may use. */
+export type Limits = CgroupLimits;
 
 import type { IdRange, SeccompSetting } from "../sandbox/index.ts";
 import type { Isolation, Propagation } from "../sandbox/isolation.ts";
@@ -65,15 +71,6 @@ export interface PortBinding {
   readonly hostAddress: string;
   readonly hostPort: number;
   readonly containerPort: number;
-}
-
-/** Undefined: no limit. */
-export interface Limits {
-  /** Bytes. */
-  readonly memory: number | undefined;
-  /** Billionths of a CPU, as in the Docker API. */
-  readonly nanoCpus: number | undefined;
-  readonly pids: number | undefined;
 }
 
 export type ContainerState = "created" | "running" | "exited" | "dead";

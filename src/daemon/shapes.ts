@@ -5,6 +5,7 @@ import type { ContainerDetails, ContainerSummary, MountPoint, PortSummary, ThawF
 import type { Container } from "../container/types.ts";
 import type { IdRange } from "../sandbox/index.ts";
 import { isolationShape, stopShape } from "./isolation.ts";
+import { limitFieldsOf } from "./limits.ts";
 
 /** Docker's word for "not yet". */
 const NEVER = "0001-01-01T00:00:00Z";
@@ -88,9 +89,7 @@ function config({ spec }: Container): ContainerDetails["Config"] {
 
 function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
   return {
-    Memory: spec.limits.memory ?? 0,
-    NanoCpus: spec.limits.nanoCpus ?? 0,
-    PidsLimit: spec.limits.pids ?? null,
+    ...limitFieldsOf(spec.limits),
     Binds: spec.binds.map(({ source, target, readonly }) => `${source}:${target}${readonly ? ":ro" : ""}`),
     NetworkMode: spec.network,
     AutoRemove: spec.autoRemove,

@@ -6,10 +6,8 @@ import type { HostConfig } from "../api/host-config.ts";
 import { ThawError } from "../common/errors.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import { isolationOf, securityOf } from "./isolation.ts";
+import { limitsOf } from "./limits.ts";
 import type { ResolvedImage } from "./parts.ts";
-
-/** More than the kernel has pids. */
-const NO_PIDS_LIMIT = 4_194_304;
 
 type Defaults = Omit<ResolvedImage, "id">;
 
@@ -44,11 +42,7 @@ export function containerSpec(request: CreateRequest, name: string | undefined, 
     network,
     binds: host.Binds ?? [],
     ports,
-    limits: {
-      memory: host.Memory || undefined,
-      nanoCpus: host.NanoCpus || undefined,
-      pids: pidsLimit(host.PidsLimit ?? 0),
-    },
+    limits: limitsOf(host),
     labels: { ...image.labels, ...request.Labels },
     autoRemove: host.AutoRemove ?? false,
     init: host.Init ?? true,
@@ -56,12 +50,6 @@ export function containerSpec(request: CreateRequest, name: string | undefined, 
     isolation: isolationOf(request, host, image.stopSignal),
     security: securityOf(host),
   };
-}
-
-/** -1 asks for no limit, 0 for the default. */
-function pidsLimit(asked: number): number | undefined {
-  if (asked < 0) return NO_PIDS_LIMIT;
-  return asked === 0 ? undefined : asked;
 }
 
 /**

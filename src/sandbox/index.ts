@@ -7,7 +7,14 @@ export {
   chosenCapabilities,
   DEFAULT_CAPABILITIES,
 } from "./capabilities.ts";
-export { type CgroupLayout, type CgroupLimits, Cgroups, DEFAULT_PIDS, detectCgroups } from "./cgroups.ts";
+export {
+  type CgroupLayout,
+  type CgroupLimits,
+  Cgroups,
+  DEFAULT_PIDS,
+  type DeviceRate,
+  detectCgroups,
+} from "./cgroups/index.ts";
 export { hostDevices } from "./devices.ts";
 export type * from "./isolation.ts";
 export type { SandboxBind } from "./isolation-plan.ts";

@@ -4,7 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import type { ChildOp, HostOp, MountOp } from "../launcher/generated/protocol.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { CgroupLimits, Cgroups, ShownLeaf } from "./cgroups/index.ts";
 import { deviceNodeOps, deviceRules, hostDevices } from "./devices.ts";
 import type { HostNamespace, Isolation, Propagation } from "./isolation.ts";
 import { sysctlPath } from "./sysctls.ts";
@@ -133,13 +133,15 @@ function wideLeaf(cgroups: Cgroups, id: string): string | undefined {
   return leaf === undefined ? undefined : join(leaf, id);
 }
 
-/** The leaves that a container is in, one a hierarchy. */
-export function ownLeaves(cgroups: Cgroups, id: string, isolation: Isolation = NO_ISOLATION): string[] {
+/** The leaves that a container is in, one a hierarchy, as it sees them. */
+export function ownLeaves(
+  cgroups: Cgroups,
+  id: string,
+  { limits, isolation = NO_ISOLATION }: { readonly limits: CgroupLimits; readonly isolation?: Isolation | undefined },
+): ShownLeaf[] {
   const wide = needsDevices(isolation) ? wideLeaf(cgroups, id) : undefined;
-  const { hierarchies } = cgroups.layout;
-  return cgroups.leaves(id).map((leaf, index) => {
-    return wide !== undefined && hierarchies[index]?.controllers.includes("devices") ? wide : leaf;
-  });
+  const usual = cgroups.leaf(id, "devices");
+  return cgroups.view(id, limits).map((shown) => (wide && shown.path === usual ? { ...shown, path: wide } : shown));
 }
 
 /** Makes that leaf; after all others, so that it is the last one joined. */

@@ -6,7 +6,7 @@ import {
   chosenCapabilities,
   DEFAULT_CAPABILITIES,
 } from "./capabilities.ts";
-import { Cgroups } from "./cgroups.ts";
+import { Cgroups } from "./cgroups/index.ts";
 import { hostsText, resolverText } from "./etc.ts";
 import { deviceLeafCleanup, deviceLeafOps, hideOps, holdOps, mountOps, readonlyRootOps } from "./isolation-plan.ts";
 import { sysctlPath, sysctlProblem } from "./sysctls.ts";

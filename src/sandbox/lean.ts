@@ -2,7 +2,7 @@
  * The lean container: what the literature on fast starts measures, and what `--lean` gives to those who want no more.
  */
 import { type ChildOp, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { Cgroups } from "./cgroups/index.ts";
 import { CGROUP_ENTRY, Namespace } from "./namespaces.ts";
 import { identityOps, spawn } from "./plan.ts";
 import { plainPart, pooledPart } from "./pooled.ts";

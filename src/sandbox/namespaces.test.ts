@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
-import { Cgroups } from "./cgroups.ts";
+import { Cgroups } from "./cgroups/index.ts";
 import { cgroupView, timeOffsets } from "./namespaces.ts";
+
+const NONE = { memory: undefined, nanoCpus: undefined, pids: undefined };
 
 test("offsets are whole seconds and a rest that is not negative", () => {
   const kind = "time_offsets";
@@ -22,7 +24,7 @@ test("the view has controllers that are mounted together under each of their nam
     { mount: "/sys/fs/cgroup/memory", controllers: ["memory"] },
   ] as const;
   const cgroups = new Cgroups({ version: 1, hierarchies, swapLimit: false }, "/run/thaw");
-  expect(cgroupView(cgroups, "a")).toMatchObject({
+  expect(cgroupView(cgroups, cgroups.view("a", NONE))).toMatchObject({
     names: ["cpu,cpuacct", "memory"],
     paths: [`/sys/fs/cgroup/cpu,cpuacct/${cgroups.parent}/a`, `/sys/fs/cgroup/memory/${cgroups.parent}/a`],
     links: ["cpu", "cpu,cpuacct", "cpuacct", "cpu,cpuacct"],
@@ -32,5 +34,5 @@ test("the view has controllers that are mounted together under each of their nam
 test("with v2 the view is the one leaf", () => {
   const hierarchies = [{ mount: "/sys/fs/cgroup", controllers: ["cpu", "memory"] }] as const;
   const cgroups = new Cgroups({ version: 2, hierarchies, swapLimit: true }, "/run/thaw");
-  expect(cgroupView(cgroups, "a")).toMatchObject({ names: [], paths: cgroups.leaves("a") });
+  expect(cgroupView(cgroups, cgroups.view("a", NONE))).toMatchObject({ names: [], paths: cgroups.leaves("a") });
 });

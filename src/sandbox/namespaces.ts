@@ -3,9 +3,8 @@
  * namespace by the process itself once it is in its leaf, which thereby becomes the root that it sees; and what belongs
  * to a user namespace together with that (see user-namespace.ts).
  */
-import { basename } from "node:path";
 import type { ChildOp } from "../launcher/generated/protocol.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { Cgroups, ShownLeaf } from "./cgroups/index.ts";
 
 /** Flags of clone(2). */
 export const Namespace = {
@@ -52,13 +51,13 @@ function modulo(ns: bigint): bigint {
 
 /**
  * /sys/fs/cgroup as container engines show it: the container's own cgroups, read-only, by the names of controllers.
- * @param paths  its leaves, one a hierarchy.
+ * @param view  its leaves with the names that they are shown by.
  */
-export function cgroupView(cgroups: Cgroups, id: string, paths = cgroups.leaves(id)): ChildOp {
-  const { version, hierarchies } = cgroups.layout;
+export function cgroupView({ layout }: Cgroups, view: readonly ShownLeaf[]): ChildOp {
   const target = "/sys/fs/cgroup";
-  if (version === 2) return { kind: "cgroup_view", target, names: [], paths, links: [] };
-  const names = hierarchies.map(({ mount }) => basename(mount));
+  const paths = view.map(({ path }) => path);
+  if (layout.version === 2) return { kind: "cgroup_view", target, names: [], paths, links: [] };
+  const names = view.map(({ name }) => name);
   // "cpu,cpuacct" is known as "cpu", too.
   const links = names.flatMap((name) => (name.includes(",") ? name.split(",").flatMap((part) => [part, name]) : []));
   return { kind: "cgroup_view", target, names, paths, links };

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { decodePlan, encodePlan, LIMITS, type Op, Role } from "../launcher/generated/protocol.ts";
 import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
-import { Cgroups } from "./cgroups.ts";
+import { Cgroups } from "./cgroups/index.ts";
 import { containerEnv } from "./environment.ts";
 import { leanPlan } from "./lean.ts";
 import { cleanupPlan, type SandboxOptions, sandboxStage, startPlan, startPlanWithoutInit } from "./plan.ts";

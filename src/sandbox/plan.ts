@@ -7,7 +7,7 @@
  */
 import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } from "../launcher/generated/protocol.ts";
 import { capabilityBits, chosenCapabilities } from "./capabilities.ts";
-import type { CgroupLimits, Cgroups } from "./cgroups.ts";
+import type { CgroupLimits, Cgroups } from "./cgroups/index.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
 import type { Isolation } from "./isolation.ts";
 import {
@@ -79,6 +79,7 @@ export function sandboxStage(options: SandboxOptions): Op[] {
   const part = {
     cgroups,
     id,
+    limits,
     host: [...userNamespace(namespacesOf(options), ids), ...deviceLeafOps(cgroups, id, isolation)],
     spawn: spawn(Role.holder, Wait.ready, namespacesOfProcess(namespacesOf(options), ids)),
     inside: [{ kind: "die_with_parent" }, ...emptySandbox(options)] satisfies ChildOp[],
@@ -94,8 +95,9 @@ export function sandboxStage(options: SandboxOptions): Op[] {
   ];
 }
 
-/** Whether nothing of it could be made ahead: ids, a leaf with device rules, or opened trees are the container's own. */
-function isOneOfAKind({ ids, binds, cgroups, id, isolation }: SandboxOptions): boolean {
+/** Whether nothing of it could be made ahead: ids, leaves with own rules, or opened trees are the container's own. */
+function isOneOfAKind({ ids, binds, cgroups, id, limits, isolation }: SandboxOptions): boolean {
+  if (cgroups.leaves(id, limits).length > cgroups.leaves(id).length) return true;
   return ids !== undefined || holdOps(binds).length > 0 || deviceLeafOps(cgroups, id, isolation).length > 0;
 }
 
@@ -116,7 +118,7 @@ export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOp
   const { cgroups, id, ids, limits, isolation } = sandbox;
   return [
     ...directories(sandbox),
-    ...cgroups.make(id),
+    ...cgroups.make(id, limits),
     ...cgroups.limit(id, limits),
     ...userNamespace(namespacesOf(sandbox), ids),
     ...deviceLeafOps(cgroups, id, isolation),
@@ -171,7 +173,7 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
     { kind: "tray" },
     PROC,
     sysOp(isolation),
-    cgroupView(cgroups, id, ownLeaves(cgroups, id, isolation)),
+    cgroupView(cgroups, ownLeaves(cgroups, id, options)),
     ...devOps(ids),
     ...deviceOps(isolation, ids).filter(isOnTray),
     ...hideOps(isolation).filter(isOnTray),

@@ -9,13 +9,15 @@
  */
 import { createHash } from "node:crypto";
 import type { ChildOp, HostOp, Op, SpawnOp } from "../launcher/generated/protocol.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { CgroupLimits, Cgroups } from "./cgroups/index.ts";
 
 /** What all containers of a shape have in common. */
 export interface SharedPart {
   readonly cgroups: Cgroups;
   /** Names the container's leaves, which are made first and whose paths may stand in the operations. */
   readonly id: string;
+  /** Decide which leaves there are. Setting them is not part of it. */
+  readonly limits?: CgroupLimits;
   readonly host: readonly HostOp[];
   readonly spawn: SpawnOp;
   readonly inside: readonly ChildOp[];
@@ -26,8 +28,8 @@ const SHAPE_DIGITS = 32;
 const ANY = "*";
 
 /** The operations of the part. */
-export function plainPart({ cgroups, id, host, spawn, inside }: SharedPart): Op[] {
-  return [...cgroups.make(id), ...host, spawn, ...inside];
+export function plainPart({ cgroups, id, limits, host, spawn, inside }: SharedPart): Op[] {
+  return [...cgroups.make(id, limits), ...host, spawn, ...inside];
 }
 
 /** The same, marked. */

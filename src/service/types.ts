@@ -1,6 +1,7 @@
 /**
  * On-demand services: a container that sleeps as a checkpoint and is woken by a connection.
  */
+import type { Limits } from "../container/types.ts";
 
 /** Where a service is. `preparing`: it is being started once to make its checkpoint. */
 export type ServiceState = "preparing" | "asleep" | "waking" | "awake" | "stopping" | "failed" | "removed";
@@ -27,7 +28,7 @@ export interface ServiceSpec {
   readonly checkpoint: CheckpointWhen;
   /** HTTP paths requested before the dump so that their code is loaded. */
   readonly warmup: readonly string[];
-  readonly limits: { memory: number | undefined; nanoCpus: number | undefined; pids: number | undefined };
+  readonly limits: Limits;
 }
 
 /** The phases of one wake-up, ms since the connection arrived. */

@@ -9,6 +9,7 @@ import type { z } from "zod";
 import { ThawError } from "../../common/errors.ts";
 import { nearestWord } from "../../common/nearest.ts";
 import { clearestIssue, describeIssue, valueAt } from "../validate.ts";
+import { contradiction, DEPLOY_KEYS } from "./limits.ts";
 import { type ComposeService, fileSchema, NOT_YET, serviceSchema } from "./schema.ts";
 import { substitute } from "./variables.ts";
 
@@ -68,6 +69,11 @@ function checkService(source: Source, name: string): ComposeService {
       `${at.join(".")}: expected ports, got none`,
       "A service wakes when a connection comes to one of its ports: publish at least one.",
     );
+  }
+  const twice = contradiction(service);
+  if (twice !== undefined) {
+    const message = `${at.join(".")}: ${twice[0]} and ${twice[1]} say different things`;
+    throw source.error([...at, twice[0]], "INVALID", message, "Keep one of them.");
   }
   const checkpoint = service["x-thaw"]?.checkpoint;
   if (checkpoint?.when === "healthy" && checkpoint.path === undefined) {
@@ -183,7 +189,8 @@ class Source {
 
 /** The keys that are known inside a service, by where that is. */
 function knownBelow(path: Path): readonly string[] {
-  switch (path.filter((part) => typeof part === "string").join(".")) {
+  const where = path.filter((part) => typeof part === "string").join(".");
+  switch (where) {
     case "build":
       return ["context", "dockerfile", "args"];
     case "ports":
@@ -193,12 +200,12 @@ function knownBelow(path: Path): readonly string[] {
     case "x-thaw.checkpoint":
       return ["when", "path", "warmup"];
     default:
-      return ["log"];
+      return DEPLOY_KEYS[where]?.known ?? ["log"];
   }
 }
 
 function notYetBelow(path: Path): readonly string[] {
-  return path[0] === "build" ? NOT_YET.build : [];
+  return path[0] === "build" ? NOT_YET.build : (DEPLOY_KEYS[path.join(".")]?.notYet ?? []);
 }
 
 function withoutExtensions(value: unknown, known: readonly string[]): unknown {

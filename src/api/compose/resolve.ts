@@ -5,6 +5,7 @@
 import { dirname, resolve } from "node:path";
 import type { BuildInput } from "../images.ts";
 import type { ServiceUpInput } from "../thaw.ts";
+import { serviceLimits } from "./limits.ts";
 import type { NamedService } from "./load.ts";
 
 export interface ResolvedService {
@@ -19,7 +20,6 @@ type Checkpoint = NonNullable<NonNullable<NamedService["x-thaw"]>["checkpoint"]>
 export function resolveService(given: NamedService, project: string, file: string): ResolvedService {
   const image = given.image ?? `${project}-${given.name}`.toLowerCase();
   const thaw = given["x-thaw"] ?? {};
-  const pids = given.pids_limit;
   return {
     build: given.build === undefined ? undefined : buildOf(given.build, image, dirname(file)),
     service: {
@@ -30,11 +30,7 @@ export function resolveService(given: NamedService, project: string, file: strin
       ports: given.ports ?? [],
       warmup: thaw.checkpoint?.warmup ?? [],
       checkpoint: whenOf(thaw.checkpoint),
-      limits: {
-        ...(given.mem_limit === undefined ? {} : { memory: given.mem_limit }),
-        ...(given.cpus === undefined ? {} : { nanoCpus: given.cpus }),
-        ...(pids === undefined || pids <= 0 ? {} : { pids }),
-      },
+      limits: serviceLimits(given),
       ...(given.command === undefined ? {} : { command: words(given.command) }),
       ...(given.entrypoint === undefined ? {} : { entrypoint: words(given.entrypoint) }),
       ...(thaw.idle === undefined ? {} : { idleMs: thaw.idle }),

@@ -3,25 +3,12 @@
  * yet, or an error. `x-thaw` is thaw's own extension of a service.
  */
 import { z } from "zod";
-import { type PortText, parseDuration, parsePort, parseSize } from "../texts.ts";
+import { type PortText, parseDuration, parsePort } from "../texts.ts";
 import { portSchema } from "../values.ts";
-
-/** A text made a value, or an issue that says what was expected. */
-function textOf<T>(expected: string, convert: (text: string) => T | undefined) {
-  return z.union([z.string(), z.number()]).transform((given, context) => {
-    const value = convert(String(given));
-    if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: `expected ${expected}` });
-    return z.NEVER;
-  });
-}
+import { limitKeys } from "./limits.ts";
+import { textOf } from "./text.ts";
 
 const durationSchema = textOf("a duration such as 500ms, 2s or 1m30s", parseDuration);
-const sizeSchema = textOf("a size such as 512m or 1.5g", parseSize);
-const cpusSchema = textOf("a number of CPUs such as 0.5", (text) => {
-  const cpus = Number(text);
-  return cpus >= 0.01 ? Math.round(cpus * 1e9) : undefined;
-});
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 /** A list of words, or a string that a shell would take apart. */
@@ -111,9 +98,7 @@ export const serviceSchema = z.strictObject({
   entrypoint: commandSchema.optional(),
   environment: environmentSchema.optional(),
   ports: z.array(portEntry).optional(),
-  mem_limit: sizeSchema.optional(),
-  cpus: cpusSchema.optional(),
-  pids_limit: z.int().min(-1).optional(),
+  ...limitKeys,
   labels: labelsSchema.optional(),
   container_name: z.string().optional(),
   userns_mode: z
@@ -144,19 +129,13 @@ export const fileSchema = z.strictObject({
 export const NOT_YET: Readonly<Record<"file" | "service" | "build", readonly string[]>> = {
   file: ["networks", "volumes", "configs", "secrets", "include", "models"],
   service: [
-    ..."annotations attach blkio_config cap_add cap_drop cgroup cgroup_parent configs cpu_count cpu_percent cpu_period".split(
-      " ",
-    ),
-    ..."cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpuset credential_spec depends_on deploy develop".split(" "),
+    ..."annotations attach blkio_config cap_add cap_drop cgroup cgroup_parent configs cpu_count cpu_percent".split(" "),
+    ..."cpu_rt_period cpu_rt_runtime credential_spec depends_on develop".split(" "),
     ..."device_cgroup_rules devices dns dns_opt dns_search domainname env_file expose extends external_links extra_hosts".split(
       " ",
     ),
-    ..."gpus group_add healthcheck hostname init ipc isolation label_file links logging mac_address mem_reservation".split(
-      " ",
-    ),
-    ..."mem_swappiness memswap_limit network_mode networks oom_kill_disable oom_score_adj pid platform post_start".split(
-      " ",
-    ),
+    ..."gpus group_add healthcheck hostname init ipc isolation label_file links logging mac_address".split(" "),
+    ..."mem_swappiness network_mode networks oom_kill_disable oom_score_adj pid platform post_start".split(" "),
     ..."pre_stop privileged profiles provider pull_policy read_only restart runtime scale secrets security_opt shm_size".split(
       " ",
     ),

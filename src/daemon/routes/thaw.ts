@@ -66,7 +66,7 @@ function up({ images, services }: Parts, request: ServiceUpRequest, line: (text:
       ...rest,
       argv: commandLine(image, entrypoint, command),
       env: environment(image.env, request.env),
-      limits: { memory: limits.memory, nanoCpus: limits.nanoCpus, pids: limits.pids },
+      limits: { memory: undefined, nanoCpus: undefined, pids: undefined, ...limits },
     };
     return services.up(spec, line);
   });
