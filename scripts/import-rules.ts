@@ -9,6 +9,7 @@ export const LAYERS: readonly string[] = [
   "content",
   "image",
   "rootfs",
+  "volume",
   "launcher",
   "sandbox",
   "container",

@@ -189,7 +189,7 @@ described(`thaw run${why}`, () => {
       "--hostname",
       "there",
       "-v",
-      "bound:/mnt:ro",
+      "./bound:/mnt:ro",
     ];
     const result = await cli.thaw("run", "--rm", ...options, "--rootfs", "root", "--", "/bin/sh", "-c", script);
     expect(result.stdout).toBe("file b\n/tmp\n1234\nthere\nnoted\nrefused\n");

@@ -2,8 +2,10 @@
  * Containers on the wire, in the shapes of the Docker Engine API. `x-thaw` holds what Docker has no word for.
  */
 import { z } from "zod";
+import { filterValuesSchema, jsonText } from "./filters.ts";
 import { hostConfigSchema } from "./host-config.ts";
 import { ISOLATION_CONFIG } from "./isolation.ts";
+import { volumeTargetsSchema } from "./mounts.ts";
 import { unsupported } from "./validate.ts";
 import { countSchema, flagSchema, nameSchema, pathSchema } from "./values.ts";
 
@@ -34,6 +36,7 @@ export const createSchema = z
     OpenStdin: z.boolean().nullish(),
     Labels: z.record(z.string(), z.string()).nullish(),
     HostConfig: hostConfigSchema.nullish(),
+    Volumes: volumeTargetsSchema.nullish(),
     // How a client means to attach; attaching is what decides.
     AttachStdin: z.boolean().nullish(),
     AttachStdout: z.boolean().nullish(),
@@ -63,11 +66,6 @@ export const createQuerySchema = z.object({ name: nameSchema.optional() });
 /** Query of POST /thaw/v1/run; see run.ts. */
 export const runQuerySchema = createQuerySchema.extend({ detach: flagSchema });
 
-const filterValuesSchema = z.union([
-  z.array(z.string()),
-  // The older form, which Docker's command line still sends: { "running": true }.
-  z.record(z.string(), z.boolean()).transform((map) => Object.keys(map).filter((key) => map[key])),
-]);
 const filtersSchema = z
   .strictObject({
     id: filterValuesSchema,
@@ -79,16 +77,6 @@ const filtersSchema = z
   .partial();
 
 export type ContainerFilters = z.output<typeof filtersSchema>;
-
-const jsonText = z.string().transform((text, context) => {
-  try {
-    const value: unknown = JSON.parse(text || "{}");
-    return value;
-  } catch {
-    context.addIssue({ code: "custom", message: "expected JSON" });
-    return z.NEVER;
-  }
-});
 
 /** Query of GET /containers/json. */
 export const listQuerySchema = z.object({
@@ -160,11 +148,15 @@ export interface PortSummary {
 }
 
 export interface MountPoint {
-  readonly Type: "bind";
+  readonly Type: "bind" | "volume" | "tmpfs";
+  /** A volume's name. */
+  readonly Name?: string;
+  readonly Driver?: "local";
   readonly Source: string;
   readonly Destination: string;
   readonly Mode: string;
   readonly RW: boolean;
+  readonly Propagation: string;
 }
 
 /** What Docker has no word for. */

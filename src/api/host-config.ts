@@ -6,18 +6,10 @@
 import { z } from "zod";
 import { ISOLATION_FIELDS } from "./isolation.ts";
 import { deviceRateFields, limitFields } from "./limits.ts";
-import { parseBind } from "./texts.ts";
+import { bindSchema, mountsSchema, volumesFromSchema } from "./mounts.ts";
 import { tmpfsSchema } from "./tmpfs.ts";
 import { unsupported } from "./validate.ts";
 import { portSchema } from "./values.ts";
-
-/** "source:target[:ro|rw]". */
-const bindSchema = z.string().transform((text, context) => {
-  const bind = parseBind(text);
-  if (bind !== undefined) return bind;
-  context.addIssue({ code: "custom", message: "expected source:target[:ro|rw] with two absolute paths" });
-  return z.NEVER;
-});
 
 /** { "80/tcp": [{ HostIp, HostPort }] }. */
 const portBindingsSchema = z
@@ -76,6 +68,9 @@ export const hostConfigSchema = z
     ...limitFields,
     ...deviceRateFields,
     Binds: z.array(bindSchema).nullish(),
+    Mounts: mountsSchema.nullish(),
+    VolumesFrom: z.array(volumesFromSchema).nullish(),
+    VolumeDriver: unsupported("local"),
     PortBindings: portBindingsSchema.nullish(),
     NetworkMode: z
       .string()

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseBind, parseDuration, parsePort, parseSize } from "./texts.ts";
+import { parseDuration, parsePort, parseSize } from "./texts.ts";
 
 test("sizes count in 1024", () => {
   expect(["1048576", "512m", "1.5g", "64KiB", "2MB", "1b"].map(parseSize)).toEqual([
@@ -18,10 +18,4 @@ test("ports", () => {
   expect(parsePort("127.0.0.1:8001:8000/tcp")?.hostAddress).toBe("127.0.0.1");
   const bad = ["8000", "0:1", "1:65536", "1.2.3.256:1:2", "1:2/udp", "a:1", ":1:2"];
   expect(bad.map(parsePort)).toEqual(bad.map(() => undefined));
-});
-
-test("binds", () => {
-  expect(parseBind("/a:/b:ro")).toEqual({ source: "/a", target: "/b", readonly: true });
-  expect(parseBind("/a:/b")?.readonly).toBe(false);
-  expect(["a:/b", "/a:b", "/a:/b:x", "/a"].map(parseBind)).toEqual(Array(4).fill(undefined));
 });

@@ -1,5 +1,5 @@
 /**
- * Small values that people write as text: sizes, durations, ports, binds. No schemas here: the command line reads
+ * Small values that people write as text: sizes, durations, ports. No schemas here: the command line reads
  * options with these, and must not load a schema library for it.
  */
 
@@ -40,14 +40,6 @@ export function parsePort(text: string): PortText | undefined {
   const hostAddress = match[1] ?? "0.0.0.0";
   if (hostAddress.split(".").some((part) => Number(part) > 255)) return undefined;
   return { hostAddress, hostPort, containerPort };
-}
-
-/** "source:target[:ro|rw]" of absolute paths; undefined when it is something else. */
-export function parseBind(text: string): { source: string; target: string; readonly: boolean } | undefined {
-  const match = /^(\/[^:]*):(\/[^:]*)(?::(ro|rw))?$/.exec(text);
-  const [, source, target, mode] = match ?? [];
-  if (source === undefined || target === undefined) return undefined;
-  return { source, target, readonly: mode === "ro" };
 }
 
 function isPort(number: number): boolean {

@@ -116,7 +116,7 @@ describe("container create", () => {
     [{ Image: "a", Env: ["=x"] }, 'INVALID: Env.0: expected NAME=value, got "=x"'],
     [{ Image: "a", Tty: "yes" }, 'INVALID: Tty: expected boolean, got "yes"'],
     [{ Image: "a", HostConfig: { Memory: -1 } }, "INVALID: HostConfig.Memory: expected at least 0, got -1"],
-    [{ Image: "a", HostConfig: { Binds: ["data:/x"] } }, "INVALID: HostConfig.Binds.0: expected source:target"],
+    [{ Image: "a", HostConfig: { Binds: ["../data:/x"] } }, "INVALID: HostConfig.Binds.0: expected source:target"],
     [{ Image: "a", Rootfs: "/b" }, "INVALID: the body: expected either Image or Rootfs"],
     [{}, "INVALID: the body: expected either Image or Rootfs"],
     [{ Rootfs: "b" }, "INVALID: Rootfs: expected an absolute path"],

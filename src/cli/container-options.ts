@@ -25,6 +25,8 @@ export interface ContainerOptions extends LimitOptions, DeviceRateOptions {
   readonly rootfs?: string;
   readonly readOnly?: boolean;
   readonly volume?: string[];
+  readonly mount?: string[];
+  readonly volumesFrom?: string[];
   readonly tmpfs?: string[];
   readonly shmSize?: string;
   readonly device?: string[];
@@ -65,7 +67,7 @@ function addGeneral(command: Recipe): void {
     .option("-i, --interactive", "pass stdin on, also a terminal's")
     .option("--no-interactive", "pass no stdin on")
     .option("-t, --tty", "give the container a terminal")
-    .option("--rm", "remove the container when it exits")
+    .option("--rm", "remove the container when it exits, with its nameless volumes")
     .option("--name <name>", "the container's name")
     .option("-l, --label <name=value>", "note something about the container", collect);
 }
@@ -90,7 +92,13 @@ function addFiles(command: Recipe): void {
     .optionsGroup("Files and devices:")
     .option("--rootfs <directory>", "a directory as the root file system, instead of an image")
     .option("--read-only", "make the root file system read-only")
-    .option("-v, --volume <source:target[:ro]>", "show a directory or file of this machine", collect)
+    .option(
+      "-v, --volume <source:target[:ro]>",
+      "show a directory or file of this machine, or a volume by its name; a target alone is a new volume",
+      collect,
+    )
+    .option("--mount <type=...,target=...>", "the same in words: type=bind|volume|tmpfs,source=...,target=...", collect)
+    .option("--volumes-from <container[:ro]>", "show what another container shows", collect)
     .option("--tmpfs <target[:options]>", "mount a tmpfs, such as /run:size=64m", collect)
     .option("--shm-size <size>", "the size of /dev/shm (default: 64m)")
     .option("--device <host[:container[:rwm]]>", "give it a device of this machine", collect);

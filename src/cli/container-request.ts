@@ -5,13 +5,15 @@ import { ThawError } from "../common/errors.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { deviceOption, pairOption, securityOptions, tmpfsOption, ulimitOption } from "./isolation-options.ts";
 import { deviceRateFields, limitFields } from "./limit-options.ts";
-import { countOption, envFile, envOption, portOption, sizeOption, volumeOption } from "./options.ts";
+import { mountOption, type VolumeOption, volumeOption } from "./mount-options.ts";
+import { countOption, envFile, envOption, portOption, sizeOption } from "./options.ts";
 
 type HostConfigInput = NonNullable<CreateInput["HostConfig"]>;
 
 /** @throws ThawError INVALID for options that make no sense. */
 export function createRequest(words: readonly string[], options: ContainerOptions, input: boolean): CreateInput {
   const image = options.rootfs === undefined ? words[0] : undefined;
+  const volumes = (options.volume ?? []).map(volumeOption);
   const command = options.rootfs === undefined ? words.slice(1) : [...words];
   if (image === undefined && options.rootfs === undefined) {
     throw new ThawError("INVALID", "run: expected an image (or --rootfs DIRECTORY) and a command, got neither", {
@@ -35,7 +37,8 @@ export function createRequest(words: readonly string[], options: ContainerOption
     ...(options.stopTimeout === undefined
       ? {}
       : { StopTimeout: countOption("--stop-timeout", options.stopTimeout, -1) }),
-    HostConfig: { ...hostConfig(options), ...filesConfig(options), ...isolationConfig(options) },
+    Volumes: Object.fromEntries(volumes.flatMap((one) => ("target" in one ? [[one.target, {}]] : []))),
+    HostConfig: { ...hostConfig(options), ...filesConfig(options, volumes), ...isolationConfig(options) },
   };
 }
 
@@ -63,10 +66,12 @@ function hostConfig(options: ContainerOptions): HostConfigInput {
   };
 }
 
-function filesConfig(options: ContainerOptions): HostConfigInput {
+function filesConfig(options: ContainerOptions, volumes: readonly VolumeOption[]): HostConfigInput {
   return {
     ReadonlyRootfs: options.readOnly ?? false,
-    Binds: (options.volume ?? []).map(volumeOption),
+    Binds: volumes.flatMap((one) => ("bind" in one ? [one.bind] : [])),
+    Mounts: (options.mount ?? []).map(mountOption),
+    VolumesFrom: options.volumesFrom ?? [],
     Tmpfs: Object.fromEntries((options.tmpfs ?? []).map(tmpfsOption)),
     Devices: (options.device ?? []).map(deviceOption),
     ...(options.shmSize === undefined ? {} : { ShmSize: sizeOption("--shm-size", options.shmSize) }),

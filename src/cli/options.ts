@@ -2,7 +2,6 @@
  * Options' texts made values, each with an error that says what came and what was expected.
  */
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { type PortText, parseDuration, parsePort, parseSize } from "../api/texts.ts";
 import { ThawError } from "../common/errors.ts";
 
@@ -48,16 +47,6 @@ export function portOption(text: string): PortText {
   const port = parsePort(text);
   if (port === undefined) throw bad("--publish", "[ADDRESS:]HOST-PORT:CONTAINER-PORT such as 8001:8000", text);
   return port;
-}
-
-/** `source:target[:ro|rw]` with the source made absolute. @throws ThawError INVALID. */
-export function volumeOption(text: string): string {
-  const [source = "", target = "", ...mode] = text.split(":");
-  const known = mode.length === 0 || (mode.length === 1 && (mode[0] === "ro" || mode[0] === "rw"));
-  if (source === "" || !target.startsWith("/") || !known) {
-    throw bad("--volume", "SOURCE:TARGET[:ro|rw] with an absolute target", text);
-  }
-  return [resolve(source), target, ...mode].join(":");
 }
 
 /** `NAME=value` as it is; `NAME` alone takes the value of this environment. */

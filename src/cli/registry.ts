@@ -91,6 +91,16 @@ export const SECTIONS: readonly Section[] = [
     ],
   },
   {
+    title: "Volumes",
+    entries: [
+      {
+        name: "volume",
+        summary: "Make, list, show and remove volumes",
+        load: () => import("./commands/volume.ts"),
+      },
+    ],
+  },
+  {
     title: "thaw itself",
     entries: [
       {

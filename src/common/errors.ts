@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   CONTAINER_NOT_FOUND: 404,
   /** No checkpoint of that name. */
   CHECKPOINT_NOT_FOUND: 404,
+  /** No volume of that name. */
+  VOLUME_NOT_FOUND: 404,
   /** No service of that name. */
   SERVICE_NOT_FOUND: 404,
   /** A rootfs directory or a file that was named does not exist. */
@@ -25,7 +27,7 @@ export const ERROR_CODES = {
   NAME_IN_USE: 409,
   /** The object is in a state that does not allow this. */
   WRONG_STATE: 409,
-  /** The image is used by a container, or a checkpoint by a service. */
+  /** The image or volume is used by a container, or the checkpoint by a service. */
   IN_USE: 409,
   /** Another program (or service) listens there. */
   PORT_IN_USE: 409,

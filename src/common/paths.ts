@@ -27,6 +27,8 @@ export interface Paths {
   readonly containers: string;
   /** One directory a checkpoint. */
   readonly checkpoints: string;
+  /** One directory a volume. */
+  readonly volumes: string;
   /** Half-made things; emptied at the daemon's start. */
   readonly tmp: string;
 }
@@ -46,6 +48,7 @@ export function thawPaths(env: Record<string, string | undefined> = process.env)
     layers: join(data, "layers"),
     containers: join(data, "containers"),
     checkpoints: join(data, "checkpoints"),
+    volumes: join(data, "volumes"),
     tmp: join(data, "tmp"),
   };
 }

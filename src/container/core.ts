@@ -21,6 +21,7 @@ import { type ContainerPlan, runOf } from "./plans.ts";
 import { PublishedPorts } from "./ports.ts";
 import { ContainerStore } from "./store.ts";
 import type { Container, ContainerSpec } from "./types.ts";
+import { ContainerVolumes, type VolumeUser } from "./volumes.ts";
 
 export interface ContainersParts {
   readonly database: Database;
@@ -28,6 +29,8 @@ export interface ContainersParts {
   /** Made ready by its owner: `cgroups.prepare()`. */
   readonly cgroups: Cgroups;
   readonly paths: Paths;
+  /** Whoever needs volumes besides the containers. */
+  readonly volumeUsers?: () => readonly VolumeUser[];
 }
 
 /** The shared state and steps. */
@@ -38,6 +41,7 @@ export class ContainerCore {
   readonly lifecycle: Lifecycle;
   readonly attachments: Attachments;
   readonly filters: SeccompFilters;
+  readonly volumes: ContainerVolumes;
   readonly #removals = new Set<Promise<void>>();
 
   constructor(parts: ContainersParts) {
@@ -46,6 +50,9 @@ export class ContainerCore {
     this.filters = new SeccompFilters(parts.paths);
     this.ports = new PublishedPorts(parts.launcher);
     this.attachments = new Attachments(parts.launcher);
+    const own = () => this.store.all().map(({ spec }) => ({ words: `the container ${spec.name}`, binds: spec.binds }));
+    const users = () => [...own(), ...(parts.volumeUsers?.() ?? [])];
+    this.volumes = new ContainerVolumes({ database: parts.database, paths: parts.paths, users });
     this.lifecycle = new Lifecycle({
       store: this.store,
       launcher: parts.launcher,
@@ -104,13 +111,14 @@ export class ContainerCore {
     await ended;
   }
 
-  /** Its name is free at once, its files go in the background. Missing is fine. */
-  discard(container: Container): void {
+  /** Its name is free at once, its files go in the background, with `volumes` its nameless volumes, too. Missing is fine. */
+  discard(container: Container, volumes = container.spec.autoRemove): void {
     const { id } = container;
     if (!this.store.find(id)) return;
     const rowRemoved = this.#removeRow(id);
     this.lifecycle.removed(container);
-    const removal = rm(this.place(id).directory, { recursive: true, force: true })
+    const removal = (volumes ? this.volumes.removeAnonymous(container.spec.binds) : Promise.resolve())
+      .then(() => rm(this.place(id).directory, { recursive: true, force: true }))
       // On a full disk the row can only go once the files have.
       .then(() => rowRemoved || this.#removeRow(id))
       .catch((error: unknown) => console.error(`thaw: cannot remove the files of container ${id}:`, error))

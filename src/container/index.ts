@@ -9,3 +9,4 @@ export { exitCodeOf } from "./outcome.ts";
 export { type ContainerPlace, containerPlace, newContainerId } from "./place.ts";
 export { type ContainerPlan, runOf, sandboxOf, startOf, stdioOf } from "./plans.ts";
 export type * from "./types.ts";
+export type { VolumeUser } from "./volumes.ts";

@@ -33,7 +33,7 @@ export interface ServiceInstance {
 
 /** Makes a container and runs a given plan as it; when that fails nothing is left. */
 export async function startPlanned(core: ContainerCore, planned: PlannedContainer): Promise<Container> {
-  const container = core.insert(planned.spec, planned.restoredFrom);
+  const container = await core.volumes.with(planned.spec, (spec) => core.insert(spec, planned.restoredFrom));
   let event: FailedMessage | undefined;
   try {
     const plan = await planned.plan(core.place(container.id), container);

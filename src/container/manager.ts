@@ -18,7 +18,8 @@ import { startFailure } from "./outcome.ts";
 import type { ContainerPlace } from "./place.ts";
 import { type ContainerPlan, filterOf, lowersOf, startOf } from "./plans.ts";
 import { reconcileContainers } from "./reconcile.ts";
-import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord } from "./types.ts";
+import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord, RemoveOptions } from "./types.ts";
+import type { ContainerVolumes } from "./volumes.ts";
 
 const SIGTERM = 15;
 /** As Docker has it. */
@@ -47,8 +48,13 @@ export class Containers implements ContainerManager {
     return this.#core.place(id);
   }
 
+  /** The volumes that containers have, or could have. */
+  get volumes(): ContainerVolumes {
+    return this.#core.volumes;
+  }
+
   async create(spec: ContainerSpec): Promise<Container> {
-    return this.#core.insert(spec, undefined);
+    return this.volumes.with(spec, (ready) => this.#core.insert(ready, undefined));
   }
 
   async start(idOrName: string): Promise<Container> {
@@ -140,14 +146,14 @@ export class Containers implements ContainerManager {
     if (first === "late") await this.#core.killAndWait(container);
   }
 
-  async remove(idOrName: string, options: { force?: boolean } = {}): Promise<void> {
+  async remove(idOrName: string, options: RemoveOptions = {}): Promise<void> {
     const container = this.get(idOrName);
     if (container.service !== undefined) throw wrongState(container, "removed: `thaw down` removes services");
     if (container.state === "running" || this.#core.lifecycle.isStarting(container.id)) {
       if (options.force !== true) throw wrongState(container, "removed");
       await this.#core.killAndWait(container);
     }
-    this.#core.discard(container);
+    this.#core.discard(container, options.volumes ?? container.spec.autoRemove);
     await this.#core.settled();
   }
 

@@ -60,11 +60,20 @@ export interface UserNamespace {
 }
 
 export interface Bind {
+  /** On the host; of a volume that is still to be made: "". */
   readonly source: string;
   readonly target: string;
   readonly readonly: boolean;
   /** Default rprivate. */
   readonly propagation?: Propagation | undefined;
+  /** Name of the volume that it is; "": a new one without a name. */
+  readonly volume?: string | undefined;
+  /** The volume was made for this container and goes with it. */
+  readonly anonymous?: boolean | undefined;
+  /** A volume that is not filled from the image. */
+  readonly noCopy?: boolean | undefined;
+  /** Of a volume that is to be made. */
+  readonly volumeLabels?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface PortBinding {
@@ -116,6 +125,13 @@ export interface Attachment {
   close(): void;
 }
 
+export interface RemoveOptions {
+  /** Also when it runs. */
+  readonly force?: boolean;
+  /** With its nameless volumes. */
+  readonly volumes?: boolean;
+}
+
 export interface ContainerManager {
   /** @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE. */
   create(spec: ContainerSpec): Promise<Container>;
@@ -133,7 +149,7 @@ export interface ContainerManager {
    */
   stop(idOrName: string, timeoutMs?: number, signo?: number): Promise<void>;
   /** @throws ThawError WRONG_STATE when it runs and not `force`. */
-  remove(idOrName: string, options?: { force?: boolean }): Promise<void>;
+  remove(idOrName: string, options?: RemoveOptions): Promise<void>;
   attach(idOrName: string, streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Attachment>;
   resize(idOrName: string, rows: number, cols: number): Promise<void>;
   /** Records from the beginning (or the last `tail`), and on as they come with `follow` until it exits. */

@@ -18,7 +18,7 @@ export function isolationOf(config: IsolationConfig, host: Partial<HostConfig>, 
   const wished: Isolation = {
     readonlyRoot: host.ReadonlyRootfs || undefined,
     privileged: host.Privileged || undefined,
-    tmpfs: some(host.Tmpfs),
+    tmpfs: some([...(host.Tmpfs ?? []), ...(host.Mounts?.tmpfs ?? [])]),
     devices: some(host.Devices),
     shmBytes: host.ShmSize || undefined,
     domainname: config.Domainname || undefined,

@@ -6,6 +6,7 @@ import type { BuildRequest, BuildResult, ImageDetails, ImageRemoval, ImageSummar
 import type { DaemonStatus } from "../api/thaw.ts";
 import type { CheckpointManager } from "../checkpoint/types.ts";
 import type { ContainerManager } from "../container/types.ts";
+import type { ContainerVolumes } from "../container/volumes.ts";
 import type { Listeners } from "../launcher/index.ts";
 import type { ServiceManager } from "../service/types.ts";
 
@@ -62,6 +63,7 @@ export interface Parts {
   readonly containers: ContainerManager;
   readonly checkpoints: CheckpointManager;
   readonly services: ServiceManager;
+  readonly volumes: ContainerVolumes;
   readonly images: Images;
   readonly control: Control;
   /** Ids of containers that calls removed. */

@@ -12,10 +12,13 @@ import type { RootUser } from "./uses.ts";
 
 export class ServiceImages {
   readonly #images: Images;
+  readonly #withVolumes: (spec: ContainerSpec) => Promise<ContainerSpec>;
   readonly #lowers = new Map<string, readonly string[]>();
 
-  constructor(images: Images) {
+  /** @param withVolumes  makes the volumes that a container wants. */
+  constructor(images: Images, withVolumes: (spec: ContainerSpec) => Promise<ContainerSpec>) {
     this.#images = images;
+    this.#withVolumes = withVolumes;
   }
 
   /** @throws ThawError IMAGE_NOT_FOUND, INVALID. */
@@ -42,7 +45,7 @@ export class ServiceImages {
         init: true,
       };
       this.#lowers.set(serviceId(spec), image.lowers);
-      return { imageId: image.id, container };
+      return { imageId: image.id, container: await this.#withVolumes(container) };
     });
   }
 

@@ -1,11 +1,12 @@
 /**
  * Containers in the shapes of the Docker Engine API.
  */
-import type { ContainerDetails, ContainerSummary, MountPoint, PortSummary, ThawFacts } from "../api/containers.ts";
+import type { ContainerDetails, ContainerSummary, PortSummary, ThawFacts } from "../api/containers.ts";
 import type { Container } from "../container/types.ts";
 import type { IdRange } from "../sandbox/index.ts";
 import { isolationShape, stopShape } from "./isolation.ts";
 import { limitFieldsOf } from "./limits.ts";
+import { bindText, mountPoints } from "./mounts.ts";
 
 /** Docker's word for "not yet". */
 const NEVER = "0001-01-01T00:00:00Z";
@@ -26,7 +27,7 @@ export function containerSummary(container: Container, imageId: string, now: num
     Status: statusText(container, now),
     HostConfig: { NetworkMode: spec.network },
     NetworkSettings: { Networks: {} },
-    Mounts: mounts(container),
+    Mounts: mountPoints(container.spec),
     "x-thaw": facts(container),
   };
 }
@@ -45,7 +46,7 @@ export function containerDetails(container: Container, imageId: string): Contain
     RestartCount: 0,
     Driver: "overlay2",
     Platform: "linux",
-    Mounts: mounts(container),
+    Mounts: mountPoints(container.spec),
     Config: config(container),
     HostConfig: hostConfig(container),
     NetworkSettings: { Networks: {}, Ports: portMap(container) },
@@ -90,7 +91,7 @@ function config({ spec }: Container): ContainerDetails["Config"] {
 function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
   return {
     ...limitFieldsOf(spec.limits),
-    Binds: spec.binds.map(({ source, target, readonly }) => `${source}:${target}${readonly ? ":ro" : ""}`),
+    Binds: spec.binds.map(bindText),
     NetworkMode: spec.network,
     AutoRemove: spec.autoRemove,
     Init: spec.init,
@@ -133,16 +134,6 @@ function portMap({ spec }: Container): Record<string, { HostIp: string; HostPort
     map[key] = [...(map[key] ?? []), { HostIp: hostAddress, HostPort: String(hostPort) }];
   }
   return map;
-}
-
-function mounts({ spec }: Container): MountPoint[] {
-  return spec.binds.map(({ source, target, readonly }) => ({
-    Type: "bind",
-    Source: source,
-    Destination: target,
-    Mode: readonly ? "ro" : "",
-    RW: !readonly,
-  }));
 }
 
 function statusText({ state, exitCode, startedAt, finishedAt, error }: Container, now: number): string {

@@ -4,6 +4,7 @@
  */
 import { dirname } from "node:path";
 import { z } from "zod";
+import type { VolumeUser } from "../container/index.ts";
 import type { Digest } from "../content/index.ts";
 import type { Image } from "../image/index.ts";
 
@@ -19,6 +20,18 @@ export interface RootUser {
 export function recordedLowers(container: unknown): readonly string[] {
   const parsed = withLowers.safeParse(container);
   return parsed.success ? parsed.data.lowers : [];
+}
+
+const withBinds = z.object({
+  binds: z.array(
+    z.object({ source: z.string(), target: z.string(), readonly: z.boolean(), volume: z.string().optional() }),
+  ),
+});
+
+/** The volumes of a checkpoint's recorded container, which a restore shows again. */
+export function checkpointBinds(name: string, container: unknown): VolumeUser {
+  const parsed = withBinds.safeParse(container);
+  return { words: `the checkpoint ${name}`, binds: parsed.success ? parsed.data.binds : [] };
 }
 
 /** Those of `users` whose root has exactly the image's layers (`layers`: the directory of all layers). */

@@ -21,7 +21,7 @@ import type { Log } from "./log.ts";
 import type { Parts } from "./parts.ts";
 import { ServiceImages } from "./service-images.ts";
 import { ContainerStepRunner } from "./step-runner.ts";
-import { type RootUser, recordedLowers, usersOf } from "./uses.ts";
+import { checkpointBinds, type RootUser, recordedLowers, usersOf } from "./uses.ts";
 
 export class World {
   readonly parts: Parts;
@@ -34,10 +34,16 @@ export class World {
 
   private constructor(base: Base, life: Life) {
     const { paths, log, database, launcher, cgroups, images, checkpointStore } = base;
-    const containers = new Containers({ database, launcher, cgroups, paths });
+    const containers = new Containers({
+      database,
+      launcher,
+      cgroups,
+      paths,
+      volumeUsers: () => checkpointStore.list().map(({ name, container }) => checkpointBinds(name, container)),
+    });
     const runner = new ContainerStepRunner({ launcher, cgroups, paths });
     const daemonImages = new DaemonImages({ store: images, runner, paths });
-    const serviceImages = new ServiceImages(daemonImages);
+    const serviceImages = new ServiceImages(daemonImages, (spec) => containers.volumes.with(spec, (ready) => ready));
     const checkpoints = new Checkpoints({
       client: launcher,
       store: checkpointStore,
@@ -67,7 +73,15 @@ export class World {
       ...serviceImages.users(new Set(services.list().map(({ id }) => id))),
     ];
     const control = new DaemonControl({ paths, containers, services, launcher, cgroups, life });
-    this.parts = { containers, checkpoints, services, images: daemonImages, control, removals: new Listeners() };
+    this.parts = {
+      containers,
+      volumes: containers.volumes,
+      checkpoints,
+      services,
+      images: daemonImages,
+      control,
+      removals: new Listeners(),
+    };
     this.#database = database;
     this.#launcher = launcher;
     this.#containers = containers;

@@ -15,29 +15,40 @@ import { removeTree } from "../image/index.ts";
 const MERGE_AND_COPY = `set -e
 cd "$2"
 mount -t overlay overlay -o "ro,$1" /tmp
-exec cp -a -- /tmp/. .`;
+exec cp -a -- "/tmp/$3." .`;
 
 /**
- * Copies the union of `lowers` (top first) into `dir`, which must be empty or not exist.
+ * Copies the union of `lowers` (top first), or a directory of it, into `dir`, which must be empty or not exist.
+ * @param directory  path in that union, without a slash at either end and without symbolic links; "": all of it.
  * @throws ThawError INVALID (dir has something in it, or is no directory), PATH_NOT_FOUND (a lower, or dir's parent),
  * NO_SPACE; what was copied is then removed again.
  */
-export async function exportRootfs(lowers: readonly string[], dir: string, signal?: AbortSignal): Promise<void> {
+export async function exportRootfs(
+  lowers: readonly string[],
+  dir: string,
+  signal?: AbortSignal,
+  directory = "",
+): Promise<void> {
   if (!isAbsolute(dir)) throw new ThawError("INVALID", `${dir}: an absolute path was expected`);
   for (const lower of lowers) await requireDirectory(lower, "the root file system");
   const made = await claim(dir);
   try {
-    await copy(lowers, dir, signal);
+    await copy(lowers, directory === "" ? "" : `${directory}/`, dir, signal);
   } catch (error) {
     await clear(dir, made);
     throw asThawError(error);
   }
 }
 
-async function copy(lowers: readonly string[], dir: string, signal: AbortSignal | undefined): Promise<void> {
+async function copy(
+  lowers: readonly string[],
+  from: string,
+  dir: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const [only, ...others] = lowers;
   if (only === undefined) return;
-  const argv = others.length === 0 ? ["cp", "-a", "--", `${only}/.`, dir] : mergeArgv(lowers, dir);
+  const argv = others.length === 0 ? ["cp", "-a", "--", `${only}/${from}.`, dir] : mergeArgv(lowers, from, dir);
   const options = { ...(signal ? { signal } : {}), env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } };
   const { exitCode, stderr } = await exec(argv, options);
   signal?.throwIfAborted();
@@ -51,14 +62,14 @@ async function copy(lowers: readonly string[], dir: string, signal: AbortSignal 
   );
 }
 
-function mergeArgv(lowers: readonly string[], dir: string): string[] {
+function mergeArgv(lowers: readonly string[], from: string, dir: string): string[] {
   const options = `lowerdir=${lowers.map(escapeLower).join(":")}`;
   if (Buffer.byteLength(options) > 4000) {
     throw new ThawError("UNSUPPORTED", `an image of ${lowers.length} layers cannot be mounted here`, {
       hint: "Use a data directory with a shorter path, or join RUN steps.",
     });
   }
-  return ["unshare", "-m", "--propagation", "private", "sh", "-c", MERGE_AND_COPY, "sh", options, dir];
+  return ["unshare", "-m", "--propagation", "private", "sh", "-c", MERGE_AND_COPY, "sh", options, dir, from];
 }
 
 /** overlayfs takes `\` before `:` and `,`; what mount(8) itself would take apart is refused. */

@@ -4,8 +4,11 @@
  */
 import { randomBytes } from "node:crypto";
 import { stdcopyFrame } from "../../src/api/stdcopy.ts";
+import { openDatabase } from "../../src/common/database.ts";
 import { ThawError } from "../../src/common/errors.ts";
+import { thawPaths } from "../../src/common/paths.ts";
 import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord } from "../../src/container/types.ts";
+import { ContainerVolumes } from "../../src/container/volumes.ts";
 import type { Images, Parts, ResolvedImage } from "../../src/daemon/parts.ts";
 import { Listeners } from "../../src/launcher/listeners.ts";
 
@@ -189,6 +192,7 @@ export function fakeParts(): Parts & { readonly containers: FakeContainers } {
   const quiet = { onChange: () => () => {}, reconcile: async () => {} };
   return {
     containers: new FakeContainers(),
+    volumes: new ContainerVolumes({ database: openDatabase(":memory:"), paths: thawPaths({}), users: () => [] }),
     images: new FakeImages(),
     checkpoints: { create: nobody, list: async () => [], get: nobody, remove: nobody, restore: nobody },
     services: { ...quiet, list: () => [], up: nobody, down: async () => 0, get: bug, sleep: nobody },

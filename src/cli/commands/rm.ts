@@ -10,11 +10,12 @@ export const command = ({ client }: Context) =>
   ])
     .argument("<container...>", "names or ids")
     .option("-f, --force", "kill a running container")
-    .action(async (names: string[], { force = false }: { force?: boolean }) => {
+    .option("-v, --volumes", "remove their nameless volumes, too")
+    .action(async (names: string[], { force = false, volumes }: { force?: boolean; volumes?: boolean }) => {
       await forEachName(
         names,
         async (id) => {
-          await client.send("containerRemove", { params: { id }, query: { force } });
+          await client.send("containerRemove", { params: { id }, query: { force, v: volumes } });
           print(id);
         },
         failedToo,

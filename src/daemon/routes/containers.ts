@@ -15,6 +15,8 @@ import {
 import type { RouteName } from "../../api/routes.ts";
 import type { Container, ContainerSpec } from "../../container/types.ts";
 import type { Call, Handler } from "../call.ts";
+import { hasLabel } from "../labels.ts";
+import { withVolumesFrom } from "../mounts.ts";
 import type { Parts } from "../parts.ts";
 import { containerDetails, containerSummary } from "../shapes.ts";
 import { signalNumber } from "../signals.ts";
@@ -63,9 +65,9 @@ export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteNam
       call.empty(200);
     },
     containerRemove: async (call) => {
-      const { force } = call.query(removeQuerySchema);
-      const { id } = containers.get(call.param("id"));
-      await containers.remove(id, { force });
+      const { force, v } = call.query(removeQuerySchema);
+      const { id, spec } = containers.get(call.param("id"));
+      await containers.remove(id, { force, volumes: v || spec.autoRemove });
       parts.removals.emit(id);
       call.empty();
     },
@@ -84,7 +86,9 @@ export async function createContainer(
   request: CreateRequest,
   name: string | undefined,
 ): Promise<Container> {
-  const make = (spec: ContainerSpec) => containers.create(spec);
+  const from = request.HostConfig?.VolumesFrom ?? [];
+  const make = (spec: ContainerSpec) =>
+    containers.create(from.length === 0 ? spec : withVolumesFrom(spec, from, (id) => containers.get(id)));
   return request.Rootfs
     ? make(containerSpec(request, name, rootfsDefaults(await images.rootfsLowers(request.Rootfs))))
     : images.using(request.Image ?? "", (image) => make(containerSpec(request, name, image)));
@@ -109,11 +113,6 @@ function passes({ id, spec, state }: Container, filters: ContainerFilters): bool
     some(filters.ancestor, (value) => spec.image === value || spec.image === `${value}:latest`) &&
     some(filters.label, (value) => hasLabel(spec.labels, value))
   );
-}
-
-function hasLabel(labels: Readonly<Record<string, string>>, filter: string): boolean {
-  const [name = "", ...value] = filter.split("=");
-  return value.length === 0 ? Object.hasOwn(labels, name) : labels[name] === value.join("=");
 }
 
 function imageId({ images }: Parts, { spec }: Container): string {

@@ -7,6 +7,7 @@ import { runRoutes } from "./run.ts";
 import { streamRoutes } from "./streams.ts";
 import { systemRoutes } from "./system.ts";
 import { checkpointRoutes, serviceRoutes } from "./thaw.ts";
+import { volumeRoutes } from "./volumes.ts";
 
 export function handlers(parts: Parts): Handlers {
   return {
@@ -15,6 +16,7 @@ export function handlers(parts: Parts): Handlers {
     ...streamRoutes(parts),
     ...runRoutes(parts),
     ...imageRoutes(parts),
+    ...volumeRoutes(parts),
     ...checkpointRoutes(parts),
     ...serviceRoutes(parts),
   };

@@ -112,7 +112,7 @@ function json(number: number, value: object): Uint8Array {
 
 /** Removes what is of no use; it may have removed itself. */
 async function discard({ containers, removals }: Parts, id: string): Promise<void> {
-  await containers.remove(id, { force: true }).then(
+  await containers.remove(id, { force: true, volumes: true }).then(
     () => removals.emit(id),
     () => undefined,
   );
