@@ -30,7 +30,7 @@ export async function reconcileContainers(core: ContainerCore): Promise<void> {
 }
 
 function isLive(record: ContainerMessage | undefined): boolean {
-  return record !== undefined && record.state <= ContainerState.stopping;
+  return record !== undefined && (record.state <= ContainerState.stopping || record.state === ContainerState.parked);
 }
 
 /** Kills and removes what a killed launcher left in cgroups of containers that it does not know any more. */

@@ -50,6 +50,7 @@ export class LauncherClient {
   readonly socketPath: string;
   readonly #options: LauncherClientOptions;
   readonly #events = new Listeners<LauncherEvent>();
+  readonly #accepted = new Listeners<Request>();
   readonly #reconnects = new Listeners<void>();
   readonly #pending = new Map<bigint, Pending>();
   #socket: UnixSocket | undefined;
@@ -102,6 +103,11 @@ export class LauncherClient {
   /** Calls `listener` with each event, in order. Returns the way to stop it. */
   onEvent(listener: (event: LauncherEvent) => void): () => void {
     return this.#events.add(listener);
+  }
+
+  /** Calls `listener` with each request that the launcher took, before the events it causes. Returns the way to stop it. */
+  onAccepted(listener: (request: Request) => void): () => void {
+    return this.#accepted.add(listener);
   }
 
   /** Calls `listener` after the connection was lost and made again. Returns the way to stop it. */
@@ -191,6 +197,7 @@ export class LauncherClient {
         return;
       case "ok":
         this.#pending.delete(tag);
+        if (pending !== undefined) this.#accepted.emit(pending.request);
         pending?.resolve({ value: message.value, listing: pending.listing });
         return;
       case "error":
@@ -202,6 +209,8 @@ export class LauncherClient {
       case "exited":
       case "listener_changed":
       case "woke":
+      case "parked":
+      case "taken":
         this.#events.emit(message);
     }
   }

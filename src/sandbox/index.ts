@@ -29,6 +29,7 @@ export {
   startPlan,
   startPlanWithoutInit,
 } from "./plan.ts";
+export { type PoolLimits, SandboxPool } from "./pool.ts";
 export { type SeccompFilter, SeccompFilters, type SeccompSetting } from "./seccomp/filters.ts";
 export { readProfile } from "./seccomp/profile.ts";
 export { sysctlProblem } from "./sysctls.ts";
