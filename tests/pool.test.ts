@@ -141,7 +141,7 @@ test("a sleeping service keeps one ready, and its wake-up takes it without a dae
   const open = openPool(KEEP_MS);
   const id = "a".repeat(64);
   const place = world.containers.place(id);
-  const { plan, cleanup } = startOf(specOf(world, SERVER_ARGV, { rootfs: root }), place, world.cgroups);
+  const { plan, cleanup } = startOf(specOf(world, SERVER_ARGV, { rootfs: root }), place, world.cgroups, undefined);
   const port = await listenSomewhere();
   await world.launcher.request({
     ...{

@@ -13,7 +13,7 @@
 import { randomBytes } from "node:crypto";
 import { ContainerState, type LauncherEvent, type Op, type Request } from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { Cgroups } from "./cgroups/index.ts";
 import { partOf, renameLeaves } from "./pooled.ts";
 
 /** Bounds and pauses. */
