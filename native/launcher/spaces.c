@@ -9,6 +9,7 @@
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -49,6 +50,8 @@ int spaces_join(struct child *child)
 {
 	const struct container *target = child->container->sandbox;
 	uint64_t flags = target->ns_flags & ~(uint64_t)CLONE_NEWPID;
+	/* a copy of the launcher's memory and descriptors comes within reach of the container until it execs */
+	prctl(PR_SET_DUMPABLE, 0);
 	if (setns(target->ns_pidfd, (int)flags) < 0)
 		return -errno;
 	if (flags & CLONE_NEWTIME)
