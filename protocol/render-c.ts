@@ -1,5 +1,5 @@
 /** Renders the C side: enums, record structs and inline decoders/encoders over native/launcher/wire.h. */
-import type { Definition, FieldType, Records } from "./generate.ts";
+import type { Definition, FieldType, Records } from "./definition.ts";
 
 const C_TYPES: Record<FieldType, string> = {
   u8: "uint8_t",

@@ -1,5 +1,5 @@
 /** Renders the TypeScript side: enums, record types, encoders and decoders over wire.ts. */
-import type { Definition, FieldType, Records } from "./generate.ts";
+import type { Definition, FieldType, Records } from "./definition.ts";
 
 const TS_TYPES: Record<FieldType, string> = {
   u8: "number",
@@ -15,7 +15,8 @@ const TS_TYPES: Record<FieldType, string> = {
 };
 
 export const pascal = (name: string): string => name.replace(/(^|_)([a-z])/g, (_, __, c: string) => c.toUpperCase());
-const camel = (name: string): string => name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
+/** A field's or value's name in TypeScript. */
+export const camel = (name: string): string => name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
 
 function renderEnum(name: string, values: Record<string, number>): string {
   const body = Object.entries(values).map(([key, value]) => `  ${camel(key)}: ${value},`);

@@ -57,6 +57,11 @@ int child_place(struct child *child, int from, int to)
 	return 0;
 }
 
+int child_owns(struct child *child, uint64_t space)
+{
+	return child->own & space ? 0 : child_fail(child, -EPERM, "the process has no namespace of its own for this");
+}
+
 /* --- identity ---------------------------------------------------------------------------------------------------- */
 
 static int apply_capabilities(struct child *child)
@@ -273,6 +278,8 @@ static int exec_search(const char *name, char **argv, char **env)
 
 static int exec_program(struct child *child, const struct op_exec *op)
 {
+	if (child->wait == WAIT_READY && !child->said_ready)
+		return child_fail(child, -EINVAL, "the process would never be ready");
 	char **argv = string_array(op->argv), **env = string_array(op->env);
 	if (!argv || !env)
 		return -ENOMEM;
@@ -328,10 +335,13 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_HOSTNAME: {
 		struct op_hostname op;
 		op_decode_hostname(r, &op);
-		return sethostname(op.name.p, op.name.len) < 0 ? -errno : 0;
+		int error = child_owns(child, CLONE_NEWUTS);
+		return error < 0 ? error : sethostname(op.name.p, op.name.len) < 0 ? -errno : 0;
 	}
-	case OP_LOOPBACK_UP:
-		return loopback_up();
+	case OP_LOOPBACK_UP: {
+		int error = child_owns(child, CLONE_NEWNET);
+		return error < 0 ? error : loopback_up();
+	}
 	case OP_CGROUP_JOIN:
 		return join_cgroups(child);
 	case OP_JOIN:
@@ -391,8 +401,11 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		return send_simple(child, REPORT_MARK, op.phase);
 	}
 	case OP_READY:
+		child->said_ready = true;
 		return send_simple(child, REPORT_READY, 0);
 	case OP_HOLD:
+		if (child->wait == WAIT_READY && !child->said_ready)
+			return child_fail(child, -EINVAL, "the process would never be ready");
 		hold();
 	case OP_EXEC: {
 		struct op_exec op;

@@ -178,6 +178,9 @@ struct child {
 	int root_fd;
 	int tray_fd;
 	uint64_t t0;
+	uint64_t own;	 /* CLONE_NEW* of the namespaces that are not the launcher's */
+	enum wait wait;	 /* what the launcher waits for */
+	bool said_ready;
 	struct {
 		int from;
 		int to;
@@ -201,6 +204,8 @@ struct child {
 void child_run(struct child *child) __attribute__((noreturn));
 int child_fail(struct child *child, int error, const char *what);
 int child_place(struct child *child, int from, int to);
+/* Refuses what would change a namespace (CLONE_NEW*) of the launcher's and so of the host. */
+int child_owns(struct child *child, uint64_t space);
 int child_send(struct child *child, const struct report *r, int fd);
 int root_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 int root_pivot(struct child *child);
@@ -221,6 +226,8 @@ int tty_open(struct child *child);
 
 /* --- spaces.c, userns.c, mapped.c ----------------------------------------------------------------------------------------- */
 int spaces_perform(struct child *child, uint16_t code, struct wire_reader *fields);
+/* True when `flags` are namespaces and nothing else that clone or unshare takes. */
+bool spaces_only(uint64_t flags);
 /* What the child operations at `at` change about the namespaces of the process that performs them. */
 void spaces_of_plan(struct container *c, const struct progress *at);
 int spaces_join(struct child *child);

@@ -195,6 +195,9 @@ void process_drain(struct process *p)
 static int spawn(struct container *c, const struct progress *at, const struct op_spawn *op, uint32_t index)
 {
 	int pair[2], pidfd = -1;
+	/* any other flag of clone would share the launcher's own memory, files or signals with the process */
+	if (!spaces_only(op->namespaces) || op->role > ROLE_HELPER || op->wait > WAIT_SUCCESS || op->join > 1)
+		return -EINVAL;
 	if (op->join && (!c->sandbox || c->sandbox->ns_pidfd < 0))
 		return -ESRCH;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -202,7 +205,7 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	pid_t pid = clone_process(c, op, &pidfd);
 	if (pid == 0) {
 		struct child child = { .container = c, .ops = *at, .index = index + 1, .report_fd = pair[1], .root_fd = -1,
-				       .tray_fd = -1, .t0 = c->t0 };
+				       .tray_fd = -1, .t0 = c->t0, .own = op->namespaces, .wait = op->wait };
 		child_run(&child);
 	}
 	close(pair[1]);

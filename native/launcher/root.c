@@ -403,6 +403,9 @@ static int write_file(struct child *child, const struct op_write_file *op)
 
 int root_perform(struct child *child, uint16_t code, struct wire_reader *r)
 {
+	int refused = child_owns(child, CLONE_NEWNS);
+	if (refused < 0)
+		return refused;
 	if (code == OP_MOUNTS_PRIVATE) { /* slave: nothing goes out, what the host mounts later comes in */
 		enum { REC = 1 << 14, SLAVE = 1 << 19 };
 		return mount(NULL, "/", NULL, REC | SLAVE, NULL) < 0 ? -errno : 0;

@@ -18,6 +18,13 @@ extern int unshare(int flags);
 
 enum { NANOSECONDS = 1000000000 };
 
+bool spaces_only(uint64_t flags)
+{
+	const uint64_t all = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+			     CLONE_NEWNET | CLONE_NEWTIME;
+	return (flags & ~all) == 0;
+}
+
 static int64_t shift_of(const struct op_time_offsets *op)
 {
 	return (int64_t)op->monotonic_s * NANOSECONDS + op->monotonic_ns;
@@ -54,6 +61,7 @@ int spaces_join(struct child *child)
 	prctl(PR_SET_DUMPABLE, 0);
 	if (setns(target->ns_pidfd, (int)flags) < 0)
 		return -errno;
+	child->own |= target->ns_flags;
 	if (flags & CLONE_NEWTIME)
 		child->clock_shift = target->clock_shift;
 	return flags & CLONE_NEWUSER ? userns_become_root() : 0;
@@ -160,7 +168,10 @@ int spaces_perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_UNSHARE: {
 		struct op_unshare op;
 		op_decode_unshare(r, &op);
-		return unshare((int)op.namespaces) < 0 ? -errno : 0;
+		if (!spaces_only(op.namespaces) || unshare((int)op.namespaces) < 0)
+			return spaces_only(op.namespaces) ? -errno : -EINVAL;
+		child->own |= op.namespaces;
+		return 0;
 	}
 	case OP_TIME_OFFSETS: {
 		struct op_time_offsets op;
@@ -168,6 +179,7 @@ int spaces_perform(struct child *child, uint16_t code, struct wire_reader *r)
 		return time_offsets(child, &op);
 	}
 	case OP_USER_SPACES:
+		child->own |= child->container->userns.flags;
 		return userns_spaces(child);
 	case OP_USER_ENTER:
 		return userns_enter(child);
