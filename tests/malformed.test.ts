@@ -23,6 +23,7 @@ let atRest: Belongings;
 let runs = 0;
 /** After a plan's end its network namespace and the like may take a moment. */
 const REST_MS = 3000;
+const SETTLED_LOOKS = 10;
 
 beforeAll(async () => {
   await cage.start();
@@ -34,8 +35,20 @@ beforeAll(async () => {
   ];
   expect(await cage.request(runOf(SURVIVOR, sleeper))).toMatchObject({ kind: "ok" });
   expect(await cage.event(SURVIVOR, ["started"], 10_000)).toBeDefined();
-  atRest = cage.belongings();
+  atRest = await settled();
 });
+
+/** What the launcher has once nothing of a start is in the air any more. */
+async function settled(): Promise<Belongings> {
+  let before = cage.belongings();
+  for (let same = 0; same < SETTLED_LOOKS; ) {
+    await Bun.sleep(10);
+    const now = cage.belongings();
+    same = Bun.deepEquals(now, before) ? same + 1 : 0;
+    before = now;
+  }
+  return before;
+}
 
 afterAll(() => cage[Symbol.asyncDispose]());
 
