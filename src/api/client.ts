@@ -6,7 +6,7 @@ import { errnoOf, ThawError } from "../common/errors.ts";
 import type { CreateInput } from "./containers.ts";
 import { errorFromBody } from "./errors.ts";
 import { type Query, type RouteName, routeAddress } from "./routes.ts";
-import type { RunHandlers, RunningContainer } from "./run.ts";
+import { type RunHandlers, type RunningContainer, runContainer } from "./run.ts";
 import type { ProgressLine } from "./thaw.ts";
 
 export interface CallOptions {
@@ -70,8 +70,7 @@ export class ApiClient {
   }
 
   /** Makes and starts a container, and follows it to its end unless detached. @throws as `json`. */
-  async run(query: Query, body: CreateInput, handlers: RunHandlers): Promise<RunningContainer> {
-    const { runContainer } = await import("./run.ts");
+  run(query: Query, body: CreateInput, handlers: RunHandlers): Promise<RunningContainer> {
     return this.#reaching(() => runContainer(this.#socket, query, body, handlers));
   }
 

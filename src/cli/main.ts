@@ -4,9 +4,10 @@
  * for, prints failures in one form, and turns them into exit codes: 125 for thaw's own failures in `run` (126 and
  * 127 for a program that cannot be executed or is not there, as Docker has it), 1 for any other command's.
  * What is imported here at the top, and by dispatch.ts, is what every command needs, and no more: anything else costs
- * all of them milliseconds.
+ * all of them milliseconds, and each import that waits for its turn costs those who need it half a one.
  */
 import { asThawError, type ThawError } from "../common/errors.ts";
+import { dispatch } from "./dispatch.ts";
 import { print, printFailure } from "./print.ts";
 
 const RUN_FAILURE = 125;
@@ -17,7 +18,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const [first = "--help", ...rest] = argv;
   if (first === "--help" || first === "-h") return print((await import("./help.ts")).overview());
   if (first === "--version" || first === "-v") return print((await import("../common/version.ts")).VERSION);
-  await (await import("./dispatch.ts")).dispatch(first, rest, PROGRAMS);
+  await dispatch(first, rest, PROGRAMS);
 }
 
 function fail(error: ThawError, command: string | undefined): void {

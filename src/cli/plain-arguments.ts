@@ -29,30 +29,27 @@ interface Known {
   readonly takesValue: boolean;
 }
 
+/** Only the options that are given are looked at closely: a command has dozens, and this runs before anything else. */
 class Reading {
   readonly operands: string[] = [];
   readonly options: Record<string, string | boolean | readonly string[]> = {};
-  readonly #passThrough: boolean;
-  readonly #known = new Map<string, Known>();
+  readonly #recipe: Recipe;
 
   constructor(recipe: Recipe) {
-    this.#passThrough = recipe.passThrough;
-    for (const option of recipe.options) this.#learn(option);
-    for (const { option, key, negated } of this.#known.values()) {
-      if (option.fallback !== undefined) this.options[key] = option.fallback;
+    this.#recipe = recipe;
+    for (const option of recipe.options) {
+      const { flags, fallback } = option;
+      if (fallback !== undefined) this.options[known(option).key] = fallback;
       // As commander has it: an option that can only be switched off is on.
-      if (negated && !this.#known.has(option.flags.replace("--no-", "--"))) this.options[key] = true;
+      if (flags.startsWith("--no-") && this.#find(flags.replace("--no-", "--")) === undefined) {
+        this.options[known(option).key] = true;
+      }
     }
   }
 
-  #learn(option: OptionRecipe): void {
-    const names = option.flags.split(/[ ,|]+/).filter((part) => part.startsWith("-"));
-    const long = names.find((name) => name.startsWith("--")) ?? "";
-    const negated = long.startsWith("--no-");
-    const word = long.slice(negated ? "--no-".length : "--".length);
-    const key = word.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    const known = { option, key, negated, takesValue: /[<[]/.test(option.flags) };
-    for (const name of names) this.#known.set(name, known);
+  #find(name: string): Known | undefined {
+    const option = this.#recipe.options.find(({ flags }) => flags.includes(name) && namesOf(flags).includes(name));
+    return option === undefined ? undefined : known(option);
   }
 
   /** False when something is not plain. */
@@ -64,14 +61,14 @@ class Reading {
         return true;
       }
       if (argument.length < 2 || !argument.startsWith("-")) {
-        this.operands.push(argument, ...(this.#passThrough ? left.splice(0) : []));
+        this.operands.push(argument, ...(this.#recipe.passThrough ? left.splice(0) : []));
       } else if (!this.#readOption(argument, left)) return false;
     }
     return true;
   }
 
   #readOption(argument: string, left: string[]): boolean {
-    const known = this.#known.get(argument);
+    const known = this.#find(argument);
     if (known === undefined)
       return argument.startsWith("--") ? this.#readLong(argument) : this.#readShort(argument, left);
     return this.#set(known, known.takesValue ? left.shift() : undefined);
@@ -80,13 +77,13 @@ class Reading {
   /** --name=value */
   #readLong(argument: string): boolean {
     const at = argument.indexOf("=");
-    const known = at < 0 ? undefined : this.#known.get(argument.slice(0, at));
+    const known = at < 0 ? undefined : this.#find(argument.slice(0, at));
     return known?.takesValue === true && this.#set(known, argument.slice(at + 1));
   }
 
   /** -nVALUE, or -abc for -a -b -c. */
   #readShort(argument: string, left: string[]): boolean {
-    const known = this.#known.get(argument.slice(0, 2));
+    const known = this.#find(argument.slice(0, 2));
     if (known === undefined || argument.length < 3) return false;
     if (known.takesValue) return this.#set(known, argument.slice(2));
     return this.#set(known, undefined) && this.#readOption(`-${argument.slice(2)}`, left);
@@ -104,6 +101,19 @@ class Reading {
     this.options[key] = option.collector?.(value, Array.isArray(before) ? before : []) ?? value;
     return true;
   }
+}
+
+/** The names in "-n, --tail <lines>". */
+function namesOf(flags: string): string[] {
+  return flags.split(/[ ,|]+/).filter((part) => part.startsWith("-"));
+}
+
+function known(option: OptionRecipe): Known {
+  const long = namesOf(option.flags).find((name) => name.startsWith("--")) ?? "";
+  const negated = long.startsWith("--no-");
+  const word = long.slice(negated ? "--no-".length : "--".length);
+  const key = word.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return { option, key, negated, takesValue: /[<[]/.test(option.flags) };
 }
 
 /** The operands as the recipe's arguments. */
