@@ -111,21 +111,30 @@ export class ContainerCore {
     await ended;
   }
 
-  /** Its name is free at once, its files go in the background, with `volumes` its nameless volumes, too. Missing is fine. */
+  /**
+   * Its name is free at once; its row and files, and with `volumes` its nameless volumes, go when those who wait for its
+   * end were told. Missing is fine.
+   */
   discard(container: Container, volumes = container.spec.autoRemove): void {
     const { id } = container;
     if (!this.store.find(id)) return;
-    const rowRemoved = this.#removeRow(id);
+    this.store.forget(id);
     this.lifecycle.removed(container);
-    const removal = (volumes ? this.volumes.removeAnonymous(container.spec.binds) : Promise.resolve())
-      .then(() => rm(this.place(id).directory, { recursive: true, force: true }))
-      // On a full disk the row can only go once the files have.
-      .then(() => rowRemoved || this.#removeRow(id))
+    const removal = new Promise((resolve) => setImmediate(resolve))
+      .then(() => this.#removeAll(container, volumes))
       .catch((error: unknown) => console.error(`thaw: cannot remove the files of container ${id}:`, error))
       .then(() => {
         this.#removals.delete(removal);
       });
     this.#removals.add(removal);
+  }
+
+  async #removeAll({ id, spec }: Container, volumes: boolean): Promise<void> {
+    const rowRemoved = this.#removeRow(id);
+    if (volumes) await this.volumes.removeAnonymous(spec.binds);
+    await rm(this.place(id).directory, { recursive: true, force: true });
+    // On a full disk the row can only go once the files have.
+    if (!rowRemoved) this.#removeRow(id);
   }
 
   #removeRow(id: string): boolean {

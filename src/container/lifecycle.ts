@@ -39,6 +39,8 @@ export class Lifecycle {
   readonly #waits = new Waits();
   readonly #starting = new Map<string, Starting>();
   readonly #finishing = new Map<string, Promise<void>>();
+  /** Ended ones whose ports are not closed yet: nobody was told. */
+  readonly #untold = new Set<string>();
   /** Ended ones whose rows could not be written: their records are still with the launcher. */
   readonly #unrecorded = new Set<string>();
 
@@ -104,7 +106,7 @@ export class Lifecycle {
   /** Resolves with the container when it has ended and nothing of its sandbox is left. @throws ThawError CANCELLED. */
   ended(container: Container, signal?: AbortSignal): Promise<Container> {
     const over = container.state === "exited" || container.state === "dead";
-    if (over && !this.#finishing.has(container.id) && !this.isStarting(container.id)) return Promise.resolve(container);
+    if (over && !this.#untold.has(container.id) && !this.isStarting(container.id)) return Promise.resolve(container);
     return this.#waits.next(container.id, signal);
   }
 
@@ -130,7 +132,9 @@ export class Lifecycle {
       oomKilled: false,
       error: "",
     };
-    this.#change(running);
+    // After a crash the launcher's record tells it again, so the row may follow when the caller has its answer.
+    this.#parts.store.updateSoon(running);
+    this.changes.emit(running);
     this.#starting.get(container.id)?.done.resolve(running);
   }
 
@@ -150,24 +154,29 @@ export class Lifecycle {
     this.#starting.get(container.id)?.done.reject(unreachable("it died during the start"));
   }
 
-  /** It has ended. Those who wait are told when its ports are closed and the launcher's record is dropped. */
+  /** It has ended. Those who wait are told when its ports are closed and the launcher was told to drop its record. */
   finish(container: Container, outcome: Outcome): void {
     const ended: Container = { ...container, ...outcome, state: "exited", pid: 0 };
-    const recorded = this.#change(ended);
-    const finishing = this.#tidy(ended, recorded).finally(() => {
-      this.#finishing.delete(ended.id);
-      this.#waits.settle(ended);
-      if (ended.spec.autoRemove && ended.service === undefined) this.#parts.discard(ended);
-    });
+    const brief = ended.spec.autoRemove && ended.service === undefined;
+    // One that removes itself needs no row of its end: after a crash it is removed, whatever its row says.
+    const recorded = this.#change(ended, brief);
+    this.#untold.add(ended.id);
+    const finishing = this.#tidy(ended, recorded, brief).finally(() => this.#finishing.delete(ended.id));
     this.#finishing.set(ended.id, finishing);
   }
 
-  async #tidy(container: Container, recorded: boolean): Promise<void> {
+  async #tidy(container: Container, recorded: boolean, brief: boolean): Promise<void> {
+    const { id, service } = container;
     await this.#parts.ports.withdraw(container);
+    if (!recorded) this.#unrecorded.add(id);
     // The records of service instances belong to the routes that start them again.
-    if (container.service !== undefined) return;
-    if (recorded) await this.#parts.launcher.request({ kind: "forget", id: container.id }).catch(() => {});
-    else this.#unrecorded.add(container.id);
+    const forget = recorded && service === undefined;
+    // Sent before those who wait are told, so that what they ask of the launcher comes after it.
+    const forgotten = forget ? this.#parts.launcher.request({ kind: "forget", id }).catch(() => {}) : undefined;
+    this.#untold.delete(id);
+    this.#waits.settle(container);
+    if (brief) this.#parts.discard(container);
+    await forgotten;
   }
 
   /** Writes the row of an ended container, and drops the launcher's record of it. @throws ThawError NO_SPACE. */
@@ -177,10 +186,11 @@ export class Lifecycle {
     this.#unrecorded.delete(container.id);
   }
 
-  #change(container: Container): boolean {
+  #change(container: Container, inMemoryOnly: boolean): boolean {
     let recorded = true;
     try {
-      this.#parts.store.update(container);
+      if (inMemoryOnly) this.#parts.store.note(container);
+      else this.#parts.store.update(container);
     } catch (error) {
       recorded = false;
       console.error("thaw:", error instanceof Error ? error.message : error);

@@ -41,6 +41,7 @@ export class Containers implements ContainerManager {
   async close(): Promise<void> {
     this.#stopListening();
     await this.#core.settled();
+    this.#core.store.flush();
   }
 
   /** Where the files of a container are. */

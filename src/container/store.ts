@@ -46,6 +46,8 @@ interface Row {
 export class ContainerStore {
   readonly #database: Database;
   readonly #containers = new Map<string, Container>();
+  /** Those whose rows are to be written soon. */
+  readonly #late = new Set<string>();
 
   /** @throws ThawError when the database cannot be read. */
   constructor(database: Database) {
@@ -97,14 +99,49 @@ export class ContainerStore {
    * @throws ThawError NO_SPACE; what is in memory is changed all the same.
    */
   update(container: Container): void {
-    if (!this.#containers.has(container.id)) return;
-    this.#containers.set(container.id, container);
-    this.#write(container);
+    if (this.note(container)) this.#write(container);
   }
 
-  /** Missing is fine. */
-  remove(id: string): void {
+  /** Changes a container in memory alone; one that was removed meanwhile stays so. @returns whether it is there. */
+  note(container: Container): boolean {
+    if (!this.#containers.has(container.id)) return false;
+    this.#late.delete(container.id);
+    this.#containers.set(container.id, container);
+    return true;
+  }
+
+  /**
+   * Changes a container in memory, and its row when what is being done now is done, unless another change comes first.
+   * For a change that is made again after a crash: a row that cannot be written is only logged.
+   */
+  updateSoon(container: Container): void {
+    if (!this.note(container)) return;
+    if (this.#late.size === 0) setImmediate(() => this.flush());
+    this.#late.add(container.id);
+  }
+
+  /** Writes the rows that are to be written soon. */
+  flush(): void {
+    const containers = [...this.#late].flatMap((id) => this.#containers.get(id) ?? []);
+    this.#late.clear();
+    for (const container of containers) {
+      try {
+        this.#write(container);
+      } catch (error) {
+        console.error("thaw:", error instanceof Error ? error.message : error);
+      }
+    }
+  }
+
+  /** Makes its name free at once; the row goes by `remove`. Missing is fine. */
+  forget(id: string): void {
     this.#containers.delete(id);
+    this.#late.delete(id);
+  }
+
+  /** Missing is fine. @throws ThawError NO_SPACE. */
+  remove(id: string): void {
+    this.forget(id);
     try {
       this.#database.query("DELETE FROM containers WHERE id = ?").run(id);
     } catch (error) {
