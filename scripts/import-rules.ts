@@ -12,6 +12,7 @@ export const LAYERS: readonly string[] = [
   "volume",
   "launcher",
   "sandbox",
+  "network",
   "container",
   "checkpoint",
   "service",

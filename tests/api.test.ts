@@ -124,7 +124,12 @@ describe("a container's life", () => {
     const details = await client.json<ContainerDetails>("containerInspect", { params: { id: "web" } });
     expect(details).toMatchObject({ Id: id, Name: "/web", Path: "serve", State: { Status: "created" } });
     expect(details.Config).toMatchObject({ Env: ["A=image", "B=1"], WorkingDir: "/app", Image: "hello" });
-    expect(details.HostConfig).toMatchObject({ Memory: 1 << 20, Binds: ["/a:/b:ro"], NetworkMode: "none", Init: true });
+    expect(details.HostConfig).toMatchObject({
+      Memory: 1 << 20,
+      Binds: ["/a:/b:ro"],
+      NetworkMode: "bridge",
+      Init: true,
+    });
 
     expect(await client.json("containerList")).toEqual([]);
     expect((await call("POST", `/containers/${id}/start`)).status).toBe(204);

@@ -250,9 +250,9 @@ described(`thaw run${why}`, () => {
   test.each([
     [["--rootfs", "/none", "--", "x"], "/none does not exist"],
     [["nosuchimage"], 'no image "nosuchimage"'],
-    [["-p", "80", "hello"], '--publish: expected [ADDRESS:]HOST-PORT:CONTAINER-PORT such as 8001:8000, got "80"'],
+    [["-p", "80/sctp", "hello"], "--publish: expected [[ADDRESS:]HOST-PORT:]CONTAINER-PORT[/udp] such as 8001:8000"],
     [["-m", "lots", "hello"], '--memory: expected a size such as 512m or 1.5g, got "lots"'],
-    [["--network", "bridge", "hello"], '--network: expected none or host, got "bridge"'],
+    [["--network", "none", "--network", "host", "hello"], "--network: expected none alone"],
     [["--memroy", "1m", "hello"], "unknown option '--memroy'"],
     [[], "expected an image"],
   ])("%j is refused with 125", async (options, message) => {

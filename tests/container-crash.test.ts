@@ -113,7 +113,7 @@ test("when the keeper dies as well the client starts both again", async () => {
 
 test("published ports are there again after the daemon's restart, and gone with their container", async () => {
   const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const ports = [{ hostAddress: "127.0.0.1", hostPort: server.port, containerPort: 80 }];
+  const ports = [{ hostAddress: "127.0.0.1", hostPort: server.port, containerPort: 80, protocol: "tcp" as const }];
   server.stop(true);
   const { id } = await world.containers.create(specOf(world, ["sleep", "60"], { ports }));
   await world.containers.start(id);

@@ -169,7 +169,7 @@ test("an own network has a loopback and nothing more; the host's has the host's"
   const own = await shell("ls /sys/class/net; cat /proc/net/dev | tail -n 1; cat /etc/hosts", { hostname: "frosty" });
   expect(own.stdout).toMatch(/^lo\n +lo:/);
   expect(own.stdout).toContain("127.0.0.1\tlocalhost frosty\n");
-  const host = await shell("ls /sys/class/net", { network: "host" });
+  const host = await shell("ls /sys/class/net", { network: { mode: "host", attachments: [] } });
   expect(host.stdout.trim().split("\n").toSorted()).toEqual(readdirSync("/sys/class/net").toSorted());
 });
 
@@ -306,7 +306,7 @@ test("a container that removes itself tells its end first", async () => {
 
 test("published ports reach the program, and are free again afterwards", async () => {
   const hostPort = await freePort();
-  const ports = [{ hostAddress: "127.0.0.1", hostPort, containerPort: SERVER_PORT }];
+  const ports = [{ hostAddress: "127.0.0.1", hostPort, containerPort: SERVER_PORT, protocol: "tcp" as const }];
   const rootfs = join(world.root, "..", "perl");
   await makePerlRoot(rootfs);
   const { id } = await world.containers.create(specOf(world, SERVER_ARGV, { ports, rootfs }));

@@ -106,7 +106,16 @@ describe("identity", () => {
 
 describe("names", () => {
   test("host and domain name, /etc/hosts and /etc/resolv.conf", async () => {
-    const options = ["--hostname", "frosty", "--domainname", "example.org", "--add-host", "db:10.1.2.3"];
+    const options = [
+      "--network",
+      "none",
+      "--hostname",
+      "frosty",
+      "--domainname",
+      "example.org",
+      "--add-host",
+      "db:10.1.2.3",
+    ];
     const dns = ["--dns", "192.0.2.1", "--dns-search", "corp.example", "--dns-option", "ndots:2"];
     const script = "cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname /etc/hosts /etc/resolv.conf";
     const { stdout } = await run([...options, "--add-host", "six:[2001:db8::1]", ...dns], script);
@@ -211,7 +220,7 @@ test.each([
   [["--ipc", "container:other"], "thaw does not share namespaces between containers"],
   [["--uts", "host", "--hostname", "x"], "has the host's name"],
   [["--add-host", "db"], "expected NAME:ADDRESS"],
-  [["--add-host", "db:host-gateway"], "the host cannot be reached"],
+  [["--network", "none", "--add-host", "db:host-gateway"], "the host cannot be reached"],
   [["--sysctl", "net.core.somaxconn"], "--sysctl: expected NAME=VALUE"],
   [["--security-opt", "selinux=on"], "thaw knows only"],
   [["--security-opt", "seccomp=/no/such/file"], "cannot read /no/such/file"],

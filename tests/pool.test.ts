@@ -97,7 +97,7 @@ test("what another shape wants is never taken from it", async () => {
   await until(() => parked(open) > 0);
   const shm = await shell("cat /proc/mounts", { isolation: { shmBytes: 4 << 20 } });
   expect(shm.stdout).toMatch(/\/dev\/shm .*size=4096k/);
-  const host = await shell("cat /proc/net/dev", { network: "host" });
+  const host = await shell("cat /proc/net/dev", { network: { mode: "host" as const, attachments: [] } });
   expect(host.exitCode).toBe(0);
   expect(taken()).toBe(0);
 });

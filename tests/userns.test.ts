@@ -199,7 +199,10 @@ test("rights over the network are rights over the container's own", async () => 
   const wanted = { ...USERNS, rootfs: perlRoot };
   const own = await runToEnd(world, ["/usr/bin/perl", "-e", script], wanted);
   expect(own.stdout).toBe("low port\nraw socket\n");
-  const host = await runToEnd(world, ["/usr/bin/perl", "-e", script], { ...wanted, network: "host" });
+  const host = await runToEnd(world, ["/usr/bin/perl", "-e", script], {
+    ...wanted,
+    network: { mode: "host", attachments: [] },
+  });
   expect(host).toMatchObject({ exitCode: 0, stdout: "" });
 });
 

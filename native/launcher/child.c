@@ -431,6 +431,8 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		umask((mode_t)op.mask);
 		return 0;
 	}
+	case OP_NETLINK_INSIDE:
+		return net_inside(child, r);
 	case OP_DIE_WITH_PARENT:
 		/* a launcher that died before this is noticed by the next report (`mark`, `ready`), which fails */
 		return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;

@@ -99,6 +99,7 @@ static void release_kernel_things(struct container *c)
 	close_fd(&c->ns_pidfd);
 	close_fd(&c->net_ns);
 	userns_close(&c->userns);
+	net_release(c);
 }
 
 void container_free(struct container *c)

@@ -19,6 +19,7 @@
  *   stdio.c      pipes, terminals, the log, attached streams
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
+ *   net.c        netlink batches; ports that are only held
  *   keeper.c     keeps listening sockets over the launcher's death
  */
 #pragma once
@@ -89,6 +90,8 @@ struct container {
 	int net_ns;
 	struct userns userns;
 	int64_t clock_shift; /* how far the sandbox's CLOCK_MONOTONIC is ahead, ns */
+	int *held_ports; /* bound, never read */
+	unsigned held_count;
 	pid_t holder;
 	pid_t main;
 	unsigned alive; /* processes of ours that are not reaped */
@@ -323,6 +326,11 @@ int proxy_join(struct proxy_owner *owner, int client, int upstream, bool connect
 /* Writes `text`, then discards what the client sends until it closes. */
 void proxy_refuse(struct proxy_owner *owner, int client, struct blob text);
 void proxy_close_all(struct proxy_owner *owner);
+
+/* --- net.c --------------------------------------------------------------------------------------------------------- */
+int net_perform(struct container *c, uint16_t code, struct wire_reader *fields, const char **what);
+int net_inside(struct child *child, struct wire_reader *fields);
+void net_release(struct container *c);
 
 /* --- keeper.c ------------------------------------------------------------------------------------------------------ */
 int keeper_run(const char *socket_path, int from, int control);

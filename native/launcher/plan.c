@@ -369,7 +369,7 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		return adopt(c, op.pid_inside, index);
 	}
 	default:
-		return -ENOSYS;
+		return net_perform(c, code, r, what);
 	}
 }
 

@@ -6,6 +6,7 @@ import { filterValuesSchema, jsonText } from "./filters.ts";
 import { hostConfigSchema } from "./host-config.ts";
 import { ISOLATION_CONFIG } from "./isolation.ts";
 import { volumeTargetsSchema } from "./mounts.ts";
+import { networkingConfigSchema } from "./networks.ts";
 import { unsupported } from "./validate.ts";
 import { countSchema, flagSchema, nameSchema, pathSchema } from "./values.ts";
 
@@ -44,7 +45,7 @@ export const createSchema = z
     StdinOnce: z.boolean().nullish(),
     // Documentation in Docker too: nothing is published by it.
     ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
-    NetworkingConfig: z.unknown().optional(),
+    NetworkingConfig: networkingConfigSchema.nullish(),
     ...ISOLATION_CONFIG,
   })
   .catchall(unsupported())
@@ -135,7 +136,7 @@ export interface ContainerSummary {
   readonly State: string;
   readonly Status: string;
   readonly HostConfig: { readonly NetworkMode: string };
-  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, never>> };
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, EndpointAnswer>> };
   readonly Mounts: readonly MountPoint[];
   readonly "x-thaw": ThawFacts;
 }
@@ -144,7 +145,25 @@ export interface PortSummary {
   readonly IP: string;
   readonly PrivatePort: number;
   readonly PublicPort: number;
-  readonly Type: "tcp";
+  readonly Type: "tcp" | "udp";
+}
+
+/** A container's place in one network; empty texts while it does not run. */
+export interface EndpointAnswer {
+  readonly IPAMConfig: { readonly IPv4Address?: string; readonly IPv6Address?: string } | null;
+  readonly Links: null;
+  readonly Aliases: readonly string[] | null;
+  readonly MacAddress: string;
+  readonly NetworkID: string;
+  readonly EndpointID: string;
+  readonly Gateway: string;
+  readonly IPAddress: string;
+  readonly IPPrefixLen: number;
+  readonly IPv6Gateway: string;
+  readonly GlobalIPv6Address: string;
+  readonly GlobalIPv6PrefixLen: number;
+  readonly DriverOpts: null;
+  readonly DNSNames: readonly string[] | null;
 }
 
 export interface MountPoint {

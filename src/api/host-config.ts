@@ -11,13 +11,19 @@ import { tmpfsSchema } from "./tmpfs.ts";
 import { unsupported } from "./validate.ts";
 import { portSchema } from "./values.ts";
 
-/** { "80/tcp": [{ HostIp, HostPort }] }. */
+/** { "80/tcp": [{ HostIp, HostPort }] }. A host port that is 0 or nothing is any that is free. */
 const portBindingsSchema = z
   .record(
-    z.string().regex(/^\d{1,5}(\/tcp)?$/, { error: "expected a container port like 80/tcp (thaw publishes TCP only)" }),
+    z.string().regex(/^\d{1,5}(\/(tcp|udp))?$/, { error: "expected a container port like 80/tcp or 53/udp" }),
     z
       .array(
-        z.object({ HostIp: z.union([z.ipv4(), z.literal("")]).optional(), HostPort: z.string().regex(/^\d{1,5}$/) }),
+        z.object({
+          HostIp: z.union([z.ipv4(), z.ipv6(), z.literal("")]).optional(),
+          HostPort: z
+            .string()
+            .regex(/^\d{0,5}$/)
+            .optional(),
+        }),
       )
       .nullable(),
   )
@@ -25,20 +31,19 @@ const portBindingsSchema = z
     const flat = Object.entries(bindings).flatMap(([port, hosts]) =>
       (hosts ?? []).map((host) => ({
         hostAddress: host.HostIp || "0.0.0.0",
-        hostPort: Number(host.HostPort),
+        hostPort: Number(host.HostPort || 0),
         containerPort: Number(port.split("/")[0]),
+        protocol: port.endsWith("/udp") ? ("udp" as const) : ("tcp" as const),
       })),
     );
     for (const { hostPort, containerPort } of flat) {
-      if (portSchema.safeParse(hostPort).success && portSchema.safeParse(containerPort).success) continue;
+      if ((hostPort === 0 || portSchema.safeParse(hostPort).success) && portSchema.safeParse(containerPort).success)
+        continue;
       context.addIssue({ code: "custom", message: "expected ports from 1 to 65535" });
       return z.NEVER;
     }
     return flat;
   });
-
-/** "default" and nothing mean none. */
-const NETWORKS: readonly string[] = ["none", "host", "default", ""];
 
 /** Defaults that Docker's command line sends although nobody asked. */
 const SENT_BY_DEFAULT = {
@@ -72,10 +77,11 @@ export const hostConfigSchema = z
     VolumesFrom: z.array(volumesFromSchema).nullish(),
     VolumeDriver: unsupported("local"),
     PortBindings: portBindingsSchema.nullish(),
+    /** none, host, the name or id of a network; default, bridge and nothing mean the default network. */
     NetworkMode: z
       .string()
-      .refine((mode) => NETWORKS.includes(mode), {
-        error: "thaw has no other networks yet: expected none, host or default",
+      .refine((mode) => !mode.startsWith("container:"), {
+        error: "thaw does not share networks of containers: expected none, host or a network",
         params: { unsupported: true },
       })
       .nullish(),

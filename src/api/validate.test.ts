@@ -106,9 +106,9 @@ describe("container create", () => {
     expect(refusal(createSchema, body)).toStartWith(`UNSUPPORTED: HostConfig.${field}`);
   });
 
-  test("refuses a network it does not have, and says which it has", () => {
-    const body = { Image: "a", HostConfig: { NetworkMode: "bridge" } };
-    expect(refusal(createSchema, body)).toContain("expected none, host or default");
+  test("refuses another container's network, and says what it has", () => {
+    const body = { Image: "a", HostConfig: { NetworkMode: "container:web" } };
+    expect(refusal(createSchema, body)).toContain("expected none, host or a network");
   });
 
   test.each([
@@ -128,10 +128,10 @@ describe("container create", () => {
   test("flattens port bindings", () => {
     const HostConfig = { PortBindings: { "80/tcp": [{ HostIp: "127.0.0.1", HostPort: "8080" }, { HostPort: "81" }] } };
     expect(parse(createSchema, { Image: "a", HostConfig }, "").HostConfig?.PortBindings).toEqual([
-      { hostAddress: "127.0.0.1", hostPort: 8080, containerPort: 80 },
-      { hostAddress: "0.0.0.0", hostPort: 81, containerPort: 80 },
+      { hostAddress: "127.0.0.1", hostPort: 8080, containerPort: 80, protocol: "tcp" },
+      { hostAddress: "0.0.0.0", hostPort: 81, containerPort: 80, protocol: "tcp" },
     ]);
-    expect(refusal(createSchema, { Image: "a", HostConfig: { PortBindings: { "80/udp": [] } } })).toContain("80/tcp");
+    expect(refusal(createSchema, { Image: "a", HostConfig: { PortBindings: { "80/sctp": [] } } })).toContain("80/tcp");
   });
 });
 

@@ -1,4 +1,5 @@
 /** From a dumped container to its checkpoint's manifest, and back. */
+import { readSpec } from "../container/index.ts";
 import type { Container, ContainerSpec } from "../container/types.ts";
 import type { Dumped } from "./engine/dump.ts";
 import type { MachineFacts } from "./facts.ts";
@@ -23,5 +24,5 @@ export function draft(name: string, container: Container, facts: MachineFacts, d
 /** The container that was dumped. */
 export function specOf(manifest: CheckpointManifest): ContainerSpec {
   // `draft` wrote it out of a ContainerSpec into files that only root may write.
-  return manifest.container as unknown as ContainerSpec;
+  return readSpec(manifest.container as unknown as ContainerSpec);
 }

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { asThawError, ThawError } from "../common/errors.ts";
-import type { ContainerPlace, Containers } from "../container/index.ts";
+import { ALONE, type ContainerNetwork, type ContainerPlace, type Containers } from "../container/index.ts";
 import type { Container, ContainerSpec } from "../container/types.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "../sandbox/index.ts";
@@ -120,10 +120,10 @@ export class Checkpoints implements CheckpointManager {
       return await containers.startPlanned({
         spec: { ...ready.restoredSpec, name: options.containerName ?? "" },
         restoredFrom: name,
-        plan: (place, { spec }) => {
+        plan: (place, { spec }, network) => {
           outputFile = engineOutput(place);
           callOff = endLater(client, place.id, limit, () => true);
-          return this.compile({ ...ready, restoredSpec: spec }, place, "keep");
+          return this.compile({ ...ready, restoredSpec: spec }, place, "keep", network);
         },
         onFailed: (event) => restoreFailed(name, event, criuErrors(outputFile)),
       });
@@ -157,11 +157,16 @@ export class Checkpoints implements CheckpointManager {
   }
 
   /** The plan that restores a prepared checkpoint as the container of that place. */
-  compile(ready: ReadyCheckpoint, place: ContainerPlace, layer: "keep" | "drop"): RestorePlan {
+  compile(
+    ready: ReadyCheckpoint,
+    place: ContainerPlace,
+    layer: "keep" | "drop",
+    network: ContainerNetwork = ALONE,
+  ): RestorePlan {
     return ready.choice.engine.compile(ready.manifest, {
       directory: this.#deps.store.directoryOf(ready.manifest.id),
-      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups),
-      cleanup: sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer),
+      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network),
+      cleanup: [...network.after, ...sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer)],
       outputFile: engineOutput(place),
       verbosity: RESTORE_VERBOSITY,
     });

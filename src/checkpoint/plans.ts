@@ -1,13 +1,20 @@
 /** The parts of a restore that every engine shares: the sandbox it restores into, and what undoes it. */
 import { join } from "node:path";
-import { type ContainerPlace, sandboxOf } from "../container/index.ts";
+import { type ContainerNetwork, type ContainerPlace, sandboxOf } from "../container/index.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import type { HostOp, Op } from "../launcher/generated/protocol.ts";
 import { type Cgroups, cleanupPlan, sandboxStage } from "../sandbox/index.ts";
 
 /** Makes a sandbox whose lower layers have been a running container's before. */
-export function restoreSandbox(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgroups): Op[] {
-  return sandboxStage({ ...sandboxOf(spec, place, cgroups), keepEtc: true });
+export function restoreSandbox(
+  spec: ContainerSpec,
+  place: ContainerPlace,
+  cgroups: Cgroups,
+  network: ContainerNetwork,
+): Op[] {
+  // In a bridge network it has another address than it had, and its files have to say so.
+  const keepEtc = typeof network.sandbox === "string";
+  return [...network.before, ...sandboxStage({ ...sandboxOf(spec, place, cgroups, network), keepEtc })];
 }
 
 /** Undoes a sandbox; with `layer` "drop" the writable layer goes too. */

@@ -30,7 +30,11 @@ export interface ContainerOptions extends LimitOptions, DeviceRateOptions {
   readonly tmpfs?: string[];
   readonly shmSize?: string;
   readonly device?: string[];
-  readonly network?: string;
+  readonly network?: string[];
+  readonly networkAlias?: string[];
+  readonly ip?: string;
+  readonly ip6?: string;
+  readonly macAddress?: string;
   readonly publish?: string[];
   readonly hostname?: string;
   readonly domainname?: string;
@@ -108,10 +112,19 @@ function addNetwork(command: Recipe): void {
   command
     .optionsGroup("Network:")
     .option(
-      "--network <mode>",
-      "none: a network of its own with nothing but loopback and published ports; host: the machine's",
+      "--network <network>",
+      "bridge (default), a network's name, host: the machine's, none: loopback alone; again for more networks",
+      collect,
     )
-    .option("-p, --publish <[address:]port:port>", "publish a port: HOST:CONTAINER", collect)
+    .option("--network-alias <name>", "one more name in the first of its networks", collect)
+    .option("--ip <address>", "its address in the first of its networks")
+    .option("--ip6 <address>", "its IPv6 address there")
+    .option("--mac-address <address>", "its hardware address there")
+    .option(
+      "-p, --publish <[host:]port[/udp]>",
+      "publish a port, or a range: HOST:CONTAINER; without HOST any that is free",
+      collect,
+    )
     .option("--hostname <name>", "the container's host name")
     .option("--domainname <name>", "its domain name")
     .option("--dns <address>", "a name server instead of the machine's", collect)

@@ -6,7 +6,8 @@ import type { ContainerOptions } from "./container-options.ts";
 import { deviceOption, pairOption, securityOptions, tmpfsOption, ulimitOption } from "./isolation-options.ts";
 import { deviceRateFields, limitFields } from "./limit-options.ts";
 import { mountOption, type VolumeOption, volumeOption } from "./mount-options.ts";
-import { countOption, envFile, envOption, portOption, sizeOption } from "./options.ts";
+import { networksConfig, portBindings } from "./network-options.ts";
+import { countOption, envFile, envOption, sizeOption } from "./options.ts";
 
 type HostConfigInput = NonNullable<CreateInput["HostConfig"]>;
 
@@ -20,6 +21,7 @@ export function createRequest(words: readonly string[], options: ContainerOption
       hint: "For example: thaw run hello python3 hello.py",
     });
   }
+  const { NetworkMode, EndpointsConfig } = networksConfig(options);
   return {
     ...(image === undefined ? {} : { Image: image }),
     ...(options.rootfs === undefined ? {} : { Rootfs: resolve(options.rootfs) }),
@@ -38,19 +40,14 @@ export function createRequest(words: readonly string[], options: ContainerOption
       ? {}
       : { StopTimeout: countOption("--stop-timeout", options.stopTimeout, -1) }),
     Volumes: Object.fromEntries(volumes.flatMap((one) => ("target" in one ? [[one.target, {}]] : []))),
-    HostConfig: { ...hostConfig(options), ...filesConfig(options, volumes), ...isolationConfig(options) },
+    HostConfig: { ...hostConfig(options), NetworkMode, ...filesConfig(options, volumes), ...isolationConfig(options) },
+    NetworkingConfig: { EndpointsConfig },
   };
 }
 
 function hostConfig(options: ContainerOptions): HostConfigInput {
-  const bindings: Record<string, { HostIp: string; HostPort: string }[]> = {};
-  for (const { hostAddress, hostPort, containerPort } of (options.publish ?? []).map(portOption)) {
-    const key = `${containerPort}/tcp`;
-    bindings[key] = [...(bindings[key] ?? []), { HostIp: hostAddress, HostPort: String(hostPort) }];
-  }
   return {
-    NetworkMode: networkOption(options.network ?? "none"),
-    PortBindings: bindings,
+    PortBindings: portBindings(options.publish ?? []) ?? {},
     AutoRemove: options.rm ?? false,
     Init: options.init,
     ...limitFields(options),
@@ -91,13 +88,6 @@ function isolationConfig(options: ContainerOptions): HostConfigInput {
     ...(options.userns === undefined ? {} : { UsernsMode: usernsOption(options.userns) }),
     ...securityOptions(options.securityOpt ?? []),
   };
-}
-
-function networkOption(mode: string): "none" | "host" {
-  if (mode === "none" || mode === "host") return mode;
-  throw new ThawError("INVALID", `--network: expected none or host, got ${JSON.stringify(mode)}`, {
-    hint: "thaw has no other networks yet; publish ports with -p.",
-  });
 }
 
 function usernsOption(mode: string): "auto" | "host" {

@@ -2,7 +2,7 @@
  * Options' texts made values, each with an error that says what came and what was expected.
  */
 import { readFileSync } from "node:fs";
-import { type PortText, parseDuration, parsePort, parseSize } from "../api/texts.ts";
+import { parseDuration, parseSize } from "../api/texts.ts";
 import { ThawError } from "../common/errors.ts";
 
 /** The error for an option whose text is not what it should be. */
@@ -40,13 +40,6 @@ export function secondsOption(option: string, text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw bad(option, "seconds, or a duration such as 500ms or 1m30s", text);
   return Math.ceil(ms / 1000);
-}
-
-/** @throws ThawError INVALID. */
-export function portOption(text: string): PortText {
-  const port = parsePort(text);
-  if (port === undefined) throw bad("--publish", "[ADDRESS:]HOST-PORT:CONTAINER-PORT such as 8001:8000", text);
-  return port;
 }
 
 /** `NAME=value` as it is; `NAME` alone takes the value of this environment. */

@@ -13,7 +13,15 @@ export function psText(rows: readonly ContainerSummary[], quiet: boolean): strin
 
 function psRow({ Id, Image, Command, Created, Status, Ports, Names }: ContainerSummary): string[] {
   const command = Command.length > COMMAND_WIDTH ? `${Command.slice(0, COMMAND_WIDTH - 3)}...` : Command;
-  const ports = Ports.map(({ IP, PublicPort, PrivatePort }) => `${IP}:${PublicPort}->${PrivatePort}/tcp`).join(", ");
+  const ports = Ports.map(({ IP, PublicPort, PrivatePort, Type }) => `${IP}:${PublicPort}->${PrivatePort}/${Type}`);
   const names = Names.map((name) => name.replace(/^\//, "")).join(",");
-  return [Id.slice(0, 12), plain(Image), plain(JSON.stringify(command)), ageText(Created * 1000), Status, ports, names];
+  return [
+    Id.slice(0, 12),
+    plain(Image),
+    plain(JSON.stringify(command)),
+    ageText(Created * 1000),
+    Status,
+    ports.join(", "),
+    names,
+  ];
 }

@@ -60,9 +60,24 @@ export const SECTIONS: readonly Section[] = [
         load: () => import("./commands/wait.ts"),
       },
       {
+        name: "port",
+        summary: "Show where a container's ports are published",
+        load: () => import("./commands/port.ts"),
+      },
+      {
         name: "inspect",
         summary: "Show all about containers, images, checkpoints or services as JSON",
         load: () => import("./commands/inspect.ts"),
+      },
+    ],
+  },
+  {
+    title: "Networks",
+    entries: [
+      {
+        name: "network",
+        summary: "Make, list, show and remove networks, and put containers into them",
+        load: () => import("./commands/network.ts"),
       },
     ],
   },

@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   VOLUME_NOT_FOUND: 404,
   /** No service of that name. */
   SERVICE_NOT_FOUND: 404,
+  /** No network of that name or id. */
+  NETWORK_NOT_FOUND: 404,
   /** A rootfs directory or a file that was named does not exist. */
   PATH_NOT_FOUND: 404,
   /** No such API route. */
@@ -27,7 +29,7 @@ export const ERROR_CODES = {
   NAME_IN_USE: 409,
   /** The object is in a state that does not allow this. */
   WRONG_STATE: 409,
-  /** The image or volume is used by a container, or the checkpoint by a service. */
+  /** A container uses the image, volume, network or address, or a service the checkpoint. */
   IN_USE: 409,
   /** Another program (or service) listens there. */
   PORT_IN_USE: 409,

@@ -56,7 +56,7 @@ function checkNamespaces(spec: ContainerSpec, isolation: Isolation): void {
       },
     );
   }
-  if (spec.network === "none" && extraHosts.some((entry) => entry.endsWith("host-gateway"))) {
+  if (spec.network.mode === "none" && extraHosts.some((entry) => entry.endsWith("host-gateway"))) {
     throw new ThawError("INVALID", "host-gateway: from the network `none` the host cannot be reached", {
       hint: "Give the container a network, or an address.",
     });
@@ -64,7 +64,7 @@ function checkNamespaces(spec: ContainerSpec, isolation: Isolation): void {
 }
 
 function checkSysctls(spec: ContainerSpec, { sysctls = {}, hostNamespaces = [] }: Isolation): void {
-  const own = { ipc: !hostNamespaces.includes("ipc"), net: spec.network !== "host" };
+  const own = { ipc: !hostNamespaces.includes("ipc"), net: spec.network.mode !== "host" };
   for (const name of Object.keys(sysctls)) {
     const problem = sysctlProblem(name, own);
     if (problem === undefined) continue;

@@ -68,9 +68,14 @@ function checkBind(source: string, target: string): void {
 }
 
 function checkPorts({ ports, network }: ContainerSpec): void {
-  if (ports.length > 0 && network !== "none") {
+  if (ports.length > 0 && network.mode === "host") {
     throw new ThawError("INVALID", "ports are published only by containers with a network of their own", {
       hint: "Leave out --network host, or leave out the ports: they are the host's anyway.",
+    });
+  }
+  if (network.mode === "none" && ports.some(({ protocol }) => protocol === "udp")) {
+    throw new ThawError("INVALID", "UDP ports are published only by containers in a bridge network", {
+      hint: "Leave out --network none.",
     });
   }
   for (const { hostPort, containerPort } of ports) {

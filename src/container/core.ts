@@ -5,25 +5,29 @@
 import type { Database } from "bun:sqlite";
 import { mkdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { asThawError } from "../common/errors.ts";
+import { asThawError, ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
 import type { FailedMessage } from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
+import { Networks } from "../network/index.ts";
 import { type Cgroups, SeccompFilters } from "../sandbox/index.ts";
 import { Attachments } from "./attach.ts";
 import { checkSpec } from "./check.ts";
 import { withIds } from "./ids.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { checkName, inventName } from "./names.ts";
+import { checkNetworks, joinNetworks } from "./network.ts";
 import type { StartFailure } from "./outcome.ts";
 import { type ContainerPlace, containerPlace, newContainerId } from "./place.ts";
-import { type ContainerPlan, runOf } from "./plans.ts";
+import { type ContainerNetwork, type ContainerPlan, runOf } from "./plans.ts";
 import { PublishedPorts } from "./ports.ts";
 import { ContainerStore } from "./store.ts";
 import type { Container, ContainerSpec } from "./types.ts";
 import { ContainerVolumes, type VolumeUser } from "./volumes.ts";
 
 export interface ContainersParts {
+  /** Takes what happens to networks that nobody waits for; stderr when not given. */
+  readonly log?: (line: string) => void;
   readonly database: Database;
   readonly launcher: LauncherClient;
   /** Made ready by its owner: `cgroups.prepare()`. */
@@ -42,6 +46,9 @@ export class ContainerCore {
   readonly attachments: Attachments;
   readonly filters: SeccompFilters;
   readonly volumes: ContainerVolumes;
+  readonly networks: Networks;
+  /** Containers that are being given their networks or started. */
+  readonly #starting = new Set<string>();
   readonly #removals = new Set<Promise<void>>();
 
   constructor(parts: ContainersParts) {
@@ -49,6 +56,8 @@ export class ContainerCore {
     this.store = new ContainerStore(parts.database);
     this.filters = new SeccompFilters(parts.paths);
     this.ports = new PublishedPorts(parts.launcher);
+    const { database, launcher, log = (line: string) => console.error("thaw:", line) } = parts;
+    this.networks = new Networks({ database, launcher, runDirectory: parts.paths.run, log });
     this.attachments = new Attachments(parts.launcher);
     const own = () => this.store.all().map(({ spec }) => ({ words: `the container ${spec.name}`, binds: spec.binds }));
     const users = () => [...own(), ...(parts.volumeUsers?.() ?? [])];
@@ -57,6 +66,7 @@ export class ContainerCore {
       store: this.store,
       launcher: parts.launcher,
       ports: this.ports,
+      leave: (id) => this.networks.leave(id),
       discard: (container) => this.discard(container),
     });
   }
@@ -75,6 +85,7 @@ export class ContainerCore {
     checkName(name);
     checkSpec(wanted);
     this.parts.cgroups.check(wanted.limits);
+    checkNetworks(this.networks, wanted);
     const spec = withIds({ ...wanted, name }, this.store.all(), this.parts.paths.data);
     const container = newContainer(newContainerId(), spec, { restoredFrom, service: undefined });
     this.store.insert(container);
@@ -89,19 +100,35 @@ export class ContainerCore {
     return container;
   }
 
-  /** Runs a plan as the container. Resolves when all of it ran. @throws as `Lifecycle.begin`. */
+  /**
+   * Gives a container its networks, and runs the plan made for them as it. Resolves when all of it ran.
+   * @throws as `joinNetworks` and `Lifecycle.begin`.
+   */
   async run(
     container: Container,
-    plan: ContainerPlan,
+    planOf: (network: ContainerNetwork) => Promise<ContainerPlan> | ContainerPlan,
     describe: (event: FailedMessage) => StartFailure,
   ): Promise<Container> {
-    const run = runOf(container.spec, this.place(container.id), plan);
+    const { id, spec } = container;
+    if (this.#starting.has(id)) throw new ThawError("WRONG_STATE", `${spec.name} is being started already`);
+    this.#starting.add(id);
     try {
-      return await this.lifecycle.begin(container, run, describe);
+      await this.lifecycle.finishing(id);
+      const plan = await planOf(await joinNetworks(this.networks, container));
+      return await this.lifecycle.begin(container, runOf(spec, this.place(id), plan), describe);
     } catch (error) {
-      this.attachments.end(container.id);
+      this.attachments.end(id);
+      this.networks.leave(id);
       throw error;
+    } finally {
+      this.#starting.delete(id);
     }
+  }
+
+  /** Ids of containers that have, or are being given, places in networks. */
+  inNetworks(): Set<string> {
+    const running = this.store.all().filter(({ state }) => state === "running");
+    return new Set([...this.#starting, ...running.map(({ id }) => id)]);
   }
 
   /** Resolves when it has ended and nothing of its sandbox is left. */

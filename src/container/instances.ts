@@ -4,11 +4,11 @@
  */
 import { mkdirSync } from "node:fs";
 import { ThawError } from "../common/errors.ts";
-import { ContainerState, type FailedMessage } from "../launcher/generated/protocol.ts";
+import { ContainerState, type FailedMessage, opNames } from "../launcher/generated/protocol.ts";
 import { type ContainerCore, newContainer } from "./core.ts";
 import { startFailure } from "./outcome.ts";
 import type { ContainerPlace } from "./place.ts";
-import type { ContainerPlan } from "./plans.ts";
+import type { ContainerNetwork, ContainerPlan } from "./plans.ts";
 import type { Container, ContainerSpec } from "./types.ts";
 
 /** A container that begins with a plan of someone else's: a restore. */
@@ -17,7 +17,11 @@ export interface PlannedContainer {
   /** Name of the checkpoint. */
   readonly restoredFrom: string;
   /** Makes the plan for the place that the container got. */
-  readonly plan: (place: ContainerPlace, container: Container) => Promise<ContainerPlan> | ContainerPlan;
+  readonly plan: (
+    place: ContainerPlace,
+    container: Container,
+    network: ContainerNetwork,
+  ) => Promise<ContainerPlan> | ContainerPlan;
   /** Says what a plan that failed means. The container's directory is still there until this has resolved. */
   readonly onFailed?: (event: FailedMessage) => Promise<ThawError> | ThawError;
 }
@@ -36,13 +40,15 @@ export async function startPlanned(core: ContainerCore, planned: PlannedContaine
   const container = await core.volumes.with(planned.spec, (spec) => core.insert(spec, planned.restoredFrom));
   let event: FailedMessage | undefined;
   try {
-    const plan = await planned.plan(core.place(container.id), container);
-    return await core.run(container, plan, (failed) => {
+    const planOf = (network: ContainerNetwork) => planned.plan(core.place(container.id), container, network);
+    return await core.run(container, planOf, (failed) => {
       event = failed;
       return startFailure(container, failed);
     });
   } catch (error) {
-    const failure = event && planned.onFailed ? await planned.onFailed(event) : error;
+    // That a port is taken says nothing about what was to be started.
+    const isOurs = event && opNames[event.code] !== "port_hold";
+    const failure = event && isOurs && planned.onFailed ? await planned.onFailed(event) : error;
     core.discard(container);
     await core.settled();
     throw failure;

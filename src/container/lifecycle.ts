@@ -28,6 +28,8 @@ export interface LifecycleParts {
   readonly store: ContainerStore;
   readonly launcher: LauncherClient;
   readonly ports: PublishedPorts;
+  /** Gives back the places in networks of one that has ended. */
+  readonly leave: (id: string) => void;
   /** Removes a container that shall not outlive its exit. */
   readonly discard: (container: Container) => void;
 }
@@ -96,6 +98,11 @@ export class Lifecycle {
       await launcher.request({ kind: "kill", id: container.id });
       throw error;
     }
+  }
+
+  /** Resolves when what its end brings with it is done. */
+  async finishing(id: string): Promise<void> {
+    await this.#finishing.get(id);
   }
 
   /** It was removed: those who still wait for its end are told. */
@@ -167,6 +174,7 @@ export class Lifecycle {
 
   async #tidy(container: Container, recorded: boolean, brief: boolean): Promise<void> {
     const { id, service } = container;
+    this.#parts.leave(id);
     await this.#parts.ports.withdraw(container);
     if (!recorded) this.#unrecorded.add(id);
     // The records of service instances belong to the routes that start them again.

@@ -4,6 +4,7 @@
  */
 import { ThawError } from "../common/errors.ts";
 import type { AttachStreams } from "../launcher/index.ts";
+import type { NetworkAttachment, Networks } from "../network/index.ts";
 import { ContainerCore, type ContainersParts } from "./core.ts";
 import {
   killById,
@@ -14,9 +15,10 @@ import {
   unregisterInstance,
 } from "./instances.ts";
 import { readLog } from "./logs.ts";
+import { checkNetworks, choosePorts, namesOf, withNetwork, withoutNetwork } from "./network.ts";
 import { startFailure } from "./outcome.ts";
 import type { ContainerPlace } from "./place.ts";
-import { type ContainerPlan, filterOf, lowersOf, startOf } from "./plans.ts";
+import { ALONE, type ContainerNetwork, type ContainerPlan, filterOf, lowersOf, startOf } from "./plans.ts";
 import { reconcileContainers } from "./reconcile.ts";
 import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord, RemoveOptions } from "./types.ts";
 import type { ContainerVolumes } from "./volumes.ts";
@@ -40,6 +42,7 @@ export class Containers implements ContainerManager {
   /** Stops following the launcher; resolves when removals under way are done. Containers go on. */
   async close(): Promise<void> {
     this.#stopListening();
+    await this.networks.close();
     await this.#core.settled();
     this.#core.store.flush();
   }
@@ -54,21 +57,26 @@ export class Containers implements ContainerManager {
     return this.#core.volumes;
   }
 
+  get networks(): Networks {
+    return this.#core.networks;
+  }
+
   async create(spec: ContainerSpec): Promise<Container> {
-    return this.volumes.with(spec, (ready) => this.#core.insert(ready, undefined));
+    const ports = await choosePorts(spec.ports);
+    return this.volumes.with({ ...spec, ports }, (ready) => this.#core.insert(ready, undefined));
   }
 
   async start(idOrName: string): Promise<Container> {
     const container = this.get(idOrName);
     if (container.state === "running" || container.service !== undefined) throw wrongState(container, "started");
-    const plan = await this.startPlan(container.spec, container.id);
-    return this.#core.run(container, plan, (event) => startFailure(container, event));
+    const planOf = (network: ContainerNetwork) => this.startPlan(container.spec, container.id, network);
+    return this.#core.run(container, planOf, (event) => startFailure(container, event));
   }
 
   /** The plan that starts a container of this spec under an id. @throws ThawError INVALID for its user or profile. */
-  async startPlan(spec: ContainerSpec, id: string): Promise<ContainerPlan> {
+  async startPlan(spec: ContainerSpec, id: string, network: ContainerNetwork = ALONE): Promise<ContainerPlan> {
     const filter = await filterOf(spec, this.#core.filters);
-    return startOf(spec, this.place(id), this.#core.parts.cgroups, filter);
+    return startOf(spec, this.place(id), this.#core.parts.cgroups, filter, network);
   }
 
   /**
@@ -176,6 +184,21 @@ export class Containers implements ContainerManager {
       if (now) await lifecycle.ended(now, options.signal);
     };
     return readLog(this.place(container.id).log, { ...options, ended });
+  }
+
+  async connect(idOrName: string, attachment: NetworkAttachment): Promise<void> {
+    const { id, spec, state } = this.get(idOrName);
+    const changed = withNetwork(spec, attachment);
+    checkNetworks(this.networks, changed);
+    if (state === "running") await this.networks.connect(id, attachment, namesOf(id, spec));
+    this.#core.store.update({ ...this.get(id), spec: changed });
+  }
+
+  async disconnect(idOrName: string, network: string): Promise<void> {
+    const { id, spec, state } = this.get(idOrName);
+    const changed = withoutNetwork(this.networks, spec, network);
+    if (state === "running") await this.networks.disconnect(id, network);
+    this.#core.store.update({ ...this.get(id), spec: changed });
   }
 
   onChange(listener: (container: Container) => void): () => void {

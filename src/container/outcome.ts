@@ -51,7 +51,8 @@ export function startFailure(container: Container, event: FailedMessage): StartF
     });
     return { error, exitCode: 126 };
   }
-  return { error: idFailure(event) ?? optionFailure(event, operation) ?? planFailure(event), exitCode: 125 };
+  const known = portFailure(event, operation) ?? idFailure(event) ?? optionFailure(event, operation);
+  return { error: known ?? planFailure(event), exitCode: 125 };
 }
 
 /** What user namespaces can meet. */
@@ -96,6 +97,21 @@ function optionFailure({ errno, detail }: FailedMessage, operation: string | und
     });
   }
   return undefined;
+}
+
+/** A port of the host that cannot be had. */
+function portFailure(event: FailedMessage, operation: string | undefined): ThawError | undefined {
+  if (operation !== "port_hold") return undefined;
+  const name = errnoName(event.errno);
+  if (name === "EADDRINUSE") {
+    return new ThawError("PORT_IN_USE", `${event.detail} is in use by another program or container`, {
+      hint: "Choose another port, or end what has it (ss -tulnp shows it).",
+    });
+  }
+  if (name !== "EADDRNOTAVAIL") return planFailure(event);
+  return new ThawError("INVALID", `${event.detail} is not at an address of this machine`, {
+    hint: "Use 0.0.0.0, 127.0.0.1 or an address that `ip address` shows.",
+  });
 }
 
 function execFailure({ spec }: Container, event: FailedMessage): StartFailure {

@@ -1,11 +1,12 @@
 /** What a container's spec means for the launcher. */
-import { type Op, type RunMessage, Stdio } from "../launcher/generated/protocol.ts";
+import { type HostOp, type Op, type RunMessage, Stdio } from "../launcher/generated/protocol.ts";
 import {
   type Cgroups,
   chosenCapabilities,
   cleanupPlan,
   lookupUser,
   type ProgramOptions,
+  type SandboxNetwork,
   type SandboxOptions,
   type SeccompFilter,
   type SeccompFilters,
@@ -21,8 +22,24 @@ export interface ContainerPlan {
   readonly cleanup: readonly Op[];
 }
 
+/** A container's network as parts of its plan. */
+export interface ContainerNetwork {
+  readonly sandbox: SandboxNetwork;
+  /** Host operations that come first, and those of its clean-up. */
+  readonly before: readonly HostOp[];
+  readonly after: readonly HostOp[];
+}
+
+/** A network namespace with nothing but loopback. */
+export const ALONE: ContainerNetwork = { sandbox: "none", before: [], after: [] };
+
 /** The sandbox of a container, for `sandboxStage`. */
-export function sandboxOf(spec: ContainerSpec, place: ContainerPlace, cgroups: Cgroups): SandboxOptions {
+export function sandboxOf(
+  spec: ContainerSpec,
+  place: ContainerPlace,
+  cgroups: Cgroups,
+  network: ContainerNetwork = ALONE,
+): SandboxOptions {
   return {
     id: place.id,
     cgroups,
@@ -31,7 +48,7 @@ export function sandboxOf(spec: ContainerSpec, place: ContainerPlace, cgroups: C
     upper: place.upper,
     work: place.work,
     hostname: spec.hostname || place.id.slice(0, 12),
-    network: spec.network,
+    network: network.sandbox,
     binds: spec.binds,
     ids: spec.userns?.ids,
     isolation: spec.isolation,
@@ -51,13 +68,15 @@ export function startOf(
   place: ContainerPlace,
   cgroups: Cgroups,
   filter: SeccompFilter | undefined,
+  network: ContainerNetwork = ALONE,
 ): ContainerPlan {
   // Again: the machine may have changed since it was made, or it never was (a service that is never checkpointed).
   cgroups.check(spec.limits);
-  const sandbox = sandboxOf(spec, place, cgroups);
+  const sandbox = sandboxOf(spec, place, cgroups, network);
   const program = programOf(spec, place, filter);
   const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);
-  return { plan, cleanup: cleanupPlan(cgroups, place.id, [], spec.isolation) };
+  const cleanup = cleanupPlan(cgroups, place.id, [], spec.isolation);
+  return { plan: [...network.before, ...plan], cleanup: [...network.after, ...cleanup] };
 }
 
 /** The request that runs a container's plan. */

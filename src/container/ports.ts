@@ -1,5 +1,6 @@
 /**
- * Published ports of plain containers. The launcher listens before the container starts, so that a port in use is
+ * Published ports of containers without a network, by which they can be reached all the same; those of containers in
+ * networks are rules (src/network). The launcher listens before the container starts, so that a port in use is
  * known before anything runs; connections queue until the container is there, and are routed into its network then.
  */
 
@@ -78,5 +79,6 @@ export class PublishedPorts {
 }
 
 function listenersOf({ id, spec }: Container): [id: string, port: PortBinding][] {
+  if (spec.network.mode !== "none") return [];
   return spec.ports.map((port, index) => [`${PREFIX}${id.slice(0, 40)}-${index}`, port]);
 }

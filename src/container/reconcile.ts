@@ -26,6 +26,10 @@ export async function reconcileContainers(core: ContainerCore): Promise<void> {
   await settleStrangers(core, listing);
   const running = core.store.all().filter(({ state }) => state === "running");
   await core.ports.reconcile(running, listing);
+  await core.networks
+    .reconcile(core.inNetworks())
+    // The daemon is of use without networks too, and starts.
+    .catch((error: unknown) => console.error("thaw: networks:", error));
   await removeDirectories(core);
 }
 

@@ -29,7 +29,7 @@ const spec: ContainerSpec = {
   hostname: "web",
   tty: false,
   openStdin: false,
-  network: "none",
+  network: { mode: "none", attachments: [] },
   binds: [],
   ports: [],
   limits: { memory: 1 << 24, nanoCpus: undefined, pids: undefined },

@@ -6,6 +6,7 @@
 import type { Database } from "bun:sqlite";
 import { databaseError, migrate } from "../common/database.ts";
 import { ThawError } from "../common/errors.ts";
+import { readSpec } from "./network.ts";
 import type { Container, ContainerSpec, ContainerState } from "./types.ts";
 
 const SCHEMA = [
@@ -184,7 +185,7 @@ function fromRow(row: Row): Container {
   return {
     id: row.id,
     // This table is only written by toRow, out of a checked ContainerSpec.
-    spec: JSON.parse(row.spec) as ContainerSpec,
+    spec: readSpec(JSON.parse(row.spec) as ContainerSpec),
     // The same.
     state: row.state as ContainerState,
     pid: row.pid,

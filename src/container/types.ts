@@ -3,6 +3,7 @@
  * main process in it. Its life: created -> running -> exited, and removed from any but running. The database row
  * is the wish, the launcher's record is the fact; `ContainerManager.reconcile` makes them agree after a crash.
  */
+import type { NetworkAttachment, NetworkChoice, NetworkManager } from "../network/index.ts";
 import type { CgroupLimits } from "../sandbox/index.ts";
 
 export type { DeviceRate } from "../sandbox/index.ts";
@@ -31,9 +32,9 @@ export interface ContainerSpec {
   readonly hostname: string;
   readonly tty: boolean;
   readonly openStdin: boolean;
-  readonly network: "none" | "host";
+  readonly network: NetworkChoice;
   readonly binds: readonly Bind[];
-  /** Ports published through the gateway; only with network none. */
+  /** Published by the network's rules, or, without a network, through the gateway (TCP only). */
   readonly ports: readonly PortBinding[];
   readonly limits: Limits;
   readonly labels: Readonly<Record<string, string>>;
@@ -78,8 +79,10 @@ export interface Bind {
 
 export interface PortBinding {
   readonly hostAddress: string;
+  /** 0 until the container is made: any that is free. */
   readonly hostPort: number;
   readonly containerPort: number;
+  readonly protocol: "tcp" | "udp";
 }
 
 export type ContainerState = "created" | "running" | "exited" | "dead";
@@ -133,6 +136,8 @@ export interface RemoveOptions {
 }
 
 export interface ContainerManager {
+  /** What the containers are connected to. */
+  readonly networks: NetworkManager;
   /** @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE. */
   create(spec: ContainerSpec): Promise<Container>;
   /** Resolves when the program was exec'd. @throws ThawError START_FAILED (no such program...), WRONG_STATE. */
@@ -154,6 +159,10 @@ export interface ContainerManager {
   resize(idOrName: string, rows: number, cols: number): Promise<void>;
   /** Records from the beginning (or the last `tail`), and on as they come with `follow` until it exits. */
   logs(idOrName: string, options: { follow: boolean; tail?: number; signal?: AbortSignal }): AsyncIterable<LogRecord>;
+  /** Puts a container into a network, at once when it runs. @throws ThawError NETWORK_NOT_FOUND, WRONG_STATE, IN_USE. */
+  connect(idOrName: string, attachment: NetworkAttachment): Promise<void>;
+  /** Takes it out. @throws ThawError NETWORK_NOT_FOUND, WRONG_STATE. */
+  disconnect(idOrName: string, network: string): Promise<void>;
   /** Called for every change of a container's state. Returns the way to stop it. */
   onChange(listener: (container: Container) => void): () => void;
   /** Makes database and kernel agree; called once at start and after the launcher came back. */

@@ -56,6 +56,7 @@ export class DaemonControl implements Control {
     // Those of services end with the launcher.
     const own = containers.list().filter(({ service }) => service === undefined);
     await Promise.all(own.map(({ id }) => this.#kill(id)));
+    await containers.networks.takeDown();
     await launcher.request({ kind: "shutdown", force: force ? 1 : 0 });
     launcher.close();
     await untilGone(paths.launcherSocket);

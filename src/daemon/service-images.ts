@@ -2,6 +2,7 @@
  * From a service to the container that one instance of it is, and what that means for its image: it is needed for as
  * long as the service is there, whatever its name means by then.
  */
+import { NO_NETWORK } from "../container/index.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import type { ResolvedService } from "../service/ports.ts";
 import { serviceId } from "../service/spec.ts";
@@ -36,7 +37,7 @@ export class ServiceImages {
         hostname: spec.name.replaceAll(/[_.]/g, "-"),
         tty: false,
         openStdin: false,
-        network: "none",
+        network: NO_NETWORK,
         binds: [],
         ports: [],
         limits: spec.limits,

@@ -3,16 +3,23 @@
  */
 import type { ContainerDetails, ContainerSummary, PortSummary, ThawFacts } from "../api/containers.ts";
 import type { Container } from "../container/types.ts";
+import type { NetworkManager } from "../network/index.ts";
 import type { IdRange } from "../sandbox/index.ts";
 import { isolationShape, stopShape } from "./isolation.ts";
 import { limitFieldsOf } from "./limits.ts";
 import { bindText, mountPoints } from "./mounts.ts";
+import { networkMode, networkSettings, networksOf, portMap } from "./network-shapes.ts";
 
 /** Docker's word for "not yet". */
 const NEVER = "0001-01-01T00:00:00Z";
 
 /** A row of the container list. @param now  milliseconds since the epoch, for "3 minutes ago". */
-export function containerSummary(container: Container, imageId: string, now: number): ContainerSummary {
+export function containerSummary(
+  container: Container,
+  imageId: string,
+  networks: NetworkManager,
+  now: number,
+): ContainerSummary {
   const { id, spec, state } = container;
   return {
     Id: id,
@@ -25,15 +32,15 @@ export function containerSummary(container: Container, imageId: string, now: num
     Labels: spec.labels,
     State: state,
     Status: statusText(container, now),
-    HostConfig: { NetworkMode: spec.network },
-    NetworkSettings: { Networks: {} },
+    HostConfig: { NetworkMode: networkMode(spec) },
+    NetworkSettings: { Networks: networksOf(networks, container) },
     Mounts: mountPoints(container.spec),
     "x-thaw": facts(container),
   };
 }
 
 /** All about one container. */
-export function containerDetails(container: Container, imageId: string): ContainerDetails {
+export function containerDetails(container: Container, imageId: string, networks: NetworkManager): ContainerDetails {
   const { id, spec } = container;
   return {
     Id: id,
@@ -49,7 +56,7 @@ export function containerDetails(container: Container, imageId: string): Contain
     Mounts: mountPoints(container.spec),
     Config: config(container),
     HostConfig: hostConfig(container),
-    NetworkSettings: { Networks: {}, Ports: portMap(container) },
+    NetworkSettings: networkSettings(networks, container),
     "x-thaw": facts(container),
   };
 }
@@ -92,7 +99,8 @@ function hostConfig({ spec }: Container): ContainerDetails["HostConfig"] {
   return {
     ...limitFieldsOf(spec.limits),
     Binds: spec.binds.map(bindText),
-    NetworkMode: spec.network,
+    NetworkMode: networkMode(spec),
+    PortBindings: portMap(spec),
     AutoRemove: spec.autoRemove,
     Init: spec.init,
     UsernsMode: spec.userns ? "auto" : "",
@@ -119,21 +127,12 @@ function imageName({ spec }: Container): string {
 }
 
 function ports({ spec }: Container): PortSummary[] {
-  return spec.ports.map(({ hostAddress, hostPort, containerPort }) => ({
+  return spec.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({
     IP: hostAddress,
     PrivatePort: containerPort,
     PublicPort: hostPort,
-    Type: "tcp",
+    Type: protocol,
   }));
-}
-
-function portMap({ spec }: Container): Record<string, { HostIp: string; HostPort: string }[]> {
-  const map: Record<string, { HostIp: string; HostPort: string }[]> = {};
-  for (const { hostAddress, hostPort, containerPort } of spec.ports) {
-    const key = `${containerPort}/tcp`;
-    map[key] = [...(map[key] ?? []), { HostIp: hostAddress, HostPort: String(hostPort) }];
-  }
-  return map;
 }
 
 function statusText({ state, exitCode, startedAt, finishedAt, error }: Container, now: number): string {

@@ -42,7 +42,8 @@ test("the image's defaults fill in what the request leaves out", () => {
     defaults,
   );
   expect(spec).toMatchObject({ name: "", cwd: "/app", user: "web", argv: ["x"], labels: { a: "1", b: "2" } });
-  expect(spec).toMatchObject({ network: "none", init: true, autoRemove: false, limits: { memory: undefined } });
+  expect(spec.network.attachments.map(({ network }) => network)).toEqual(["bridge"]);
+  expect(spec).toMatchObject({ init: true, autoRemove: false, limits: { memory: undefined } });
 });
 
 test("limits: nothing is the default, -1 is none", () => {

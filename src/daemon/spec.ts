@@ -7,6 +7,7 @@ import { ThawError } from "../common/errors.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import { isolationOf, securityOf } from "./isolation.ts";
 import { limitsOf } from "./limits.ts";
+import { networkChoice } from "./network-spec.ts";
 import type { ResolvedImage } from "./parts.ts";
 
 type Defaults = Omit<ResolvedImage, "id">;
@@ -19,9 +20,9 @@ export function rootfsDefaults(lowers: readonly string[]): Defaults {
 /** @throws ThawError INVALID when there is no command, or ports are published from the host's network. */
 export function containerSpec(request: CreateRequest, name: string | undefined, image: Defaults): ContainerSpec {
   const host: Partial<HostConfig> = request.HostConfig ?? {};
-  const network = host.NetworkMode === "host" ? "host" : "none";
+  const network = networkChoice(request);
   const ports = host.PortBindings ?? [];
-  if (network === "host" && ports.length > 0) {
+  if (network.mode === "host" && ports.length > 0) {
     throw new ThawError("INVALID", "ports cannot be published from the host's own network", {
       hint: "Leave out either -p or --network host.",
     });

@@ -41,6 +41,7 @@ export class World {
       launcher,
       cgroups,
       paths,
+      log: (line) => log.info(line),
       volumeUsers: () => checkpointStore.list().map(({ name, container }) => checkpointBinds(name, container)),
     });
     const runner = new ContainerStepRunner({ launcher, cgroups, paths });

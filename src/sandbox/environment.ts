@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import type { ChildOp } from "../launcher/generated/protocol.ts";
 import { hostsText, resolverText } from "./etc.ts";
 import type { Isolation } from "./isolation.ts";
+import type { SandboxNetwork } from "./network.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const RESOLV_CONF = "/etc/resolv.conf";
@@ -32,13 +33,15 @@ export function containerEnv(options: EnvironmentOptions): string[] {
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
 
-/** Writes /etc/hostname, /etc/hosts and, with the host's network or when asked for, /etc/resolv.conf. */
-export function etcFiles(hostname: string, network: "none" | "host", isolation: Isolation = {}): ChildOp[] {
+/** Writes /etc/hostname, /etc/hosts and, where names can be looked up or it is asked for, /etc/resolv.conf. */
+export function etcFiles(hostname: string, network: SandboxNetwork, isolation: Isolation = {}): ChildOp[] {
+  const wired = typeof network === "string" ? undefined : network;
+  const gateway = typeof network === "string" ? GATEWAYS[network] : network.gateway;
   const files = [
     writeFile("/etc/hostname", `${hostname}\n`),
-    writeFile("/etc/hosts", hostsText(hostname, isolation, GATEWAYS[network])),
+    writeFile("/etc/hosts", hostsText(hostname, isolation, gateway, wired?.addresses)),
   ];
-  const resolver = resolverText(network === "none" ? undefined : hostResolver(), isolation);
+  const resolver = resolverText(network === "host" ? hostResolver() : wired?.resolver, isolation);
   return resolver === undefined ? files : [...files, writeFile(RESOLV_CONF, resolver)];
 }
 

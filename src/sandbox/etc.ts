@@ -7,11 +7,19 @@ export const HOST_GATEWAY = "host-gateway";
 /**
  * The text of /etc/hosts.
  * @param gateway  what `host-gateway` means here; undefined: such entries are left out.
+ * @param addresses  the container's own, for its name; without any its name means itself alone.
  */
-export function hostsText(hostname: string, isolation: Isolation, gateway: string | undefined): string {
+export function hostsText(
+  hostname: string,
+  isolation: Isolation,
+  gateway: string | undefined,
+  addresses: readonly string[] = [],
+): string {
   const { domainname, extraHosts = [] } = isolation;
   const names = domainname ? `${hostname}.${domainname} ${hostname}` : hostname;
-  const lines = [`127.0.0.1\tlocalhost ${names}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
+  const local = addresses.length === 0 ? `127.0.0.1\tlocalhost ${names}` : "127.0.0.1\tlocalhost";
+  const own = addresses.map((address) => `${address}\t${names}`);
+  const lines = [local, "::1\tlocalhost ip6-localhost ip6-loopback", ...own];
   for (const entry of extraHosts) {
     const [name, given] = splitHost(entry);
     const address = given === HOST_GATEWAY ? gateway : given;

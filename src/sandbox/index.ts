@@ -21,6 +21,7 @@ export type { SandboxBind } from "./isolation-plan.ts";
 export { type LeanOptions, leanPlan } from "./lean.ts";
 export { readFromLowers } from "./lowers.ts";
 export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespaces.ts";
+export type { SandboxNetwork, WiredNetwork } from "./network.ts";
 export {
   cleanupPlan,
   type ProgramOptions,

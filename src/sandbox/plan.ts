@@ -26,6 +26,7 @@ import {
   sysOp,
 } from "./isolation-plan.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
+import { type SandboxNetwork, wiringOps } from "./network.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
 import type { SeccompFilter } from "./seccomp/filters.ts";
 import { DEV, DEVICE_LINKS, DEVICES, devMounts, PROC, TRAY } from "./tables.ts";
@@ -44,7 +45,7 @@ export interface SandboxOptions {
   readonly upper: string;
   readonly work: string;
   readonly hostname: string;
-  readonly network: "none" | "host";
+  readonly network: SandboxNetwork;
   readonly binds: readonly SandboxBind[];
   /** Gives the sandbox a user namespace. */
   readonly ids?: IdRange | undefined;
@@ -152,7 +153,7 @@ export function spawn(role: number, wait: number, namespaces: bigint): SpawnOp {
 function namespacesOf({ network, isolation }: SandboxOptions): bigint {
   const shareable = (["pid", "ipc", "uts"] as const).filter((name) => !sharesNamespace(isolation, name));
   const own = shareable.reduce((flags, name) => flags | Namespace[name], Namespace.mount as bigint);
-  return network === "none" ? own | Namespace.net : own;
+  return network === "host" ? own : own | Namespace.net;
 }
 
 function directories({ upper, work }: SandboxOptions): HostOp[] {
@@ -177,7 +178,7 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
     ...devOps(ids),
     ...deviceOps(isolation, ids).filter(isOnTray),
     ...hideOps(isolation).filter(isOnTray),
-    ...(options.network === "none" ? [{ kind: "loopback_up" } as const] : []),
+    ...(options.network === "host" ? [] : [{ kind: "loopback_up" } as const]),
   ];
 }
 
@@ -194,6 +195,8 @@ function furnish(options: SandboxOptions): ChildOp[] {
     ...mountOps(options.binds, isolation, ids),
     // After the binds, so that none of them can uncover anything.
     ...hideOps(isolation).filter(isInRoot),
+    // Before the sysctls: those of an interface need the interface.
+    ...wiringOps(options.network),
     ...namespaceOps(options.hostname, isolation),
     ...readonlyRootOps(options.cwd ?? "", isolation),
     { kind: "pivot" },

@@ -11,9 +11,30 @@ import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord 
 import { ContainerVolumes } from "../../src/container/volumes.ts";
 import type { Images, Parts, ResolvedImage } from "../../src/daemon/parts.ts";
 import { Listeners } from "../../src/launcher/listeners.ts";
+import type { NetworkManager } from "../../src/network/index.ts";
+
+/** No network but the default one, and nobody in it. */
+class FakeNetworks implements NetworkManager {
+  list() {
+    return [];
+  }
+  get(name: string): never {
+    throw new ThawError("NETWORK_NOT_FOUND", `no network ${name}`);
+  }
+  create = nobody;
+  remove = nobody;
+  endpointsOf() {
+    return [];
+  }
+  endpointsIn() {
+    return [];
+  }
+  async takeDown() {}
+}
 
 /** What a test does to the fake containers, beyond what the API can. */
 export class FakeContainers implements ContainerManager {
+  readonly networks = new FakeNetworks();
   readonly all = new Map<string, Container>();
   readonly records = new Map<string, LogRecord[]>();
   readonly signals: number[] = [];
@@ -111,6 +132,9 @@ export class FakeContainers implements ContainerManager {
   async resize(_: string, rows: number, cols: number): Promise<void> {
     this.sizes.push(`${rows}x${cols}`);
   }
+
+  async connect() {}
+  async disconnect() {}
 
   async *logs(idOrName: string, { tail }: { tail?: number }): AsyncGenerator<LogRecord> {
     const records = this.records.get(this.get(idOrName).id) ?? [];

@@ -130,7 +130,7 @@ export class Machine {
       hostname: "perl",
       tty: false,
       openStdin: false,
-      network: "none",
+      network: { mode: "none", attachments: [] },
       binds: [],
       ports: [],
       limits: { memory: undefined, nanoCpus: undefined, pids: undefined },

@@ -79,7 +79,7 @@ export function specOf(world: World, argv: readonly string[], wanted: Partial<Co
     hostname: "",
     tty: false,
     openStdin: false,
-    network: "none",
+    network: { mode: "none", attachments: [] },
     binds: [],
     ports: [],
     limits: { memory: undefined, nanoCpus: undefined, pids: undefined },

@@ -59,6 +59,12 @@ enum phase {
 	PHASE_ENGINE = 5,
 };
 
+enum net_place {
+	NET_PLACE_OWN = 0,
+	NET_PLACE_LAUNCHER = 1,
+	NET_PLACE_SANDBOX = 2,
+};
+
 enum wake_result {
 	WAKE_RESULT_RESTORED = 0,
 	WAKE_RESULT_FALLBACK = 1,
@@ -106,6 +112,8 @@ enum {
 	OP_USER_MAKE = 20,
 	OP_POOLED = 35,
 	OP_CGROUP_SPARE = 36,
+	OP_NETLINK = 16,
+	OP_PORT_HOLD = 17,
 	OP_MOUNTS_PRIVATE = 64,
 	OP_ROOT_OVERLAY = 65,
 	OP_ROOT_BIND = 66,
@@ -156,6 +164,7 @@ enum {
 	OP_PARK = 120,
 	OP_TRAY = 121,
 	OP_FROM_TRAY = 122,
+	OP_NETLINK_INSIDE = 100,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -373,6 +382,18 @@ struct op_pooled {
 struct op_cgroup_spare {
 	struct wire_str path;
 	uint32_t most;
+};
+
+struct op_netlink {
+	uint32_t family;
+	uint32_t ignore;
+	struct wire_bytes batch;
+};
+
+struct op_port_hold {
+	uint8_t protocol;
+	struct wire_str address;
+	uint16_t port;
 };
 
 struct op_mounts_private {
@@ -620,6 +641,14 @@ struct op_tray {
 
 struct op_from_tray {
 	struct wire_str path;
+};
+
+struct op_netlink_inside {
+	uint32_t family;
+	uint8_t place;
+	uint32_t patch;
+	uint32_t ignore;
+	struct wire_bytes batch;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -916,6 +945,22 @@ static inline bool op_decode_cgroup_spare(struct wire_reader *r, struct op_cgrou
 {
 	out->path = wire_get_str(r);
 	out->most = wire_get_u32(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_netlink(struct wire_reader *r, struct op_netlink *out)
+{
+	out->family = wire_get_u32(r);
+	out->ignore = wire_get_u32(r);
+	out->batch = wire_get_bytes(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_port_hold(struct wire_reader *r, struct op_port_hold *out)
+{
+	out->protocol = wire_get_u8(r);
+	out->address = wire_get_str(r);
+	out->port = wire_get_u16(r);
 	return wire_end(r);
 }
 
@@ -1266,6 +1311,16 @@ static inline bool op_decode_from_tray(struct wire_reader *r, struct op_from_tra
 	return wire_end(r);
 }
 
+static inline bool op_decode_netlink_inside(struct wire_reader *r, struct op_netlink_inside *out)
+{
+	out->family = wire_get_u32(r);
+	out->place = wire_get_u8(r);
+	out->patch = wire_get_u32(r);
+	out->ignore = wire_get_u32(r);
+	out->batch = wire_get_bytes(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1313,6 +1368,14 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 36: {
 		struct op_cgroup_spare op;
 		return op_decode_cgroup_spare(r, &op);
+	}
+	case 16: {
+		struct op_netlink op;
+		return op_decode_netlink(r, &op);
+	}
+	case 17: {
+		struct op_port_hold op;
+		return op_decode_port_hold(r, &op);
 	}
 	case 64: {
 		struct op_mounts_private op;
@@ -1513,6 +1576,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 122: {
 		struct op_from_tray op;
 		return op_decode_from_tray(r, &op);
+	}
+	case 100: {
+		struct op_netlink_inside op;
+		return op_decode_netlink_inside(r, &op);
 	}
 	default:
 		return false;

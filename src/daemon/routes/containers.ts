@@ -39,7 +39,7 @@ export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteNam
     containerCreate: (call) => create(parts, call),
     containerInspect: async (call) => {
       const container = containers.get(call.param("id"));
-      call.json(containerDetails(container, imageId(parts, container)));
+      call.json(containerDetails(container, imageId(parts, container), containers.networks));
     },
     containerStart: async (call) => {
       const { id, state } = containers.get(call.param("id"));
@@ -100,7 +100,9 @@ function list(parts: Parts, call: Call) {
   const matching = parts.containers.list({ all: everything }).filter((container) => passes(container, filters));
   const newestFirst = matching.sort((a, b) => b.createdAt - a.createdAt).slice(0, limit || undefined);
   const now = Date.now();
-  return newestFirst.map((container) => containerSummary(container, imageId(parts, container), now));
+  return newestFirst.map((container) =>
+    containerSummary(container, imageId(parts, container), parts.containers.networks, now),
+  );
 }
 
 /** Values of one filter are alternatives; all filters must hold. */

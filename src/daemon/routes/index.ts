@@ -3,6 +3,7 @@ import type { Handlers } from "../call.ts";
 import type { Parts } from "../parts.ts";
 import { containerRoutes } from "./containers.ts";
 import { imageRoutes } from "./images.ts";
+import { networkRoutes } from "./networks.ts";
 import { runRoutes } from "./run.ts";
 import { streamRoutes } from "./streams.ts";
 import { systemRoutes } from "./system.ts";
@@ -17,6 +18,7 @@ export function handlers(parts: Parts): Handlers {
     ...runRoutes(parts),
     ...imageRoutes(parts),
     ...volumeRoutes(parts),
+    ...networkRoutes(parts),
     ...checkpointRoutes(parts),
     ...serviceRoutes(parts),
   };

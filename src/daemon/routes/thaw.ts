@@ -17,7 +17,11 @@ type CheckpointRoutes =
   | "checkpointRestore";
 type ServiceRoutes = "serviceList" | "serviceUp" | "serviceInspect" | "serviceSleep" | "projectDown";
 
-export function checkpointRoutes({ checkpoints, images }: Parts): Record<CheckpointRoutes & RouteName, Handler> {
+export function checkpointRoutes({
+  checkpoints,
+  containers,
+  images,
+}: Parts): Record<CheckpointRoutes & RouteName, Handler> {
   return {
     checkpointList: async (call) => call.json(await checkpoints.list()),
     checkpointInspect: async (call) => call.json(await checkpoints.get(call.param("name"))),
@@ -36,7 +40,7 @@ export function checkpointRoutes({ checkpoints, images }: Parts): Record<Checkpo
         containerName === undefined ? {} : { containerName },
       );
       const { image } = container.spec;
-      call.json(containerDetails(container, image === undefined ? "" : images.idOf(image)), 201);
+      call.json(containerDetails(container, image === undefined ? "" : images.idOf(image), containers.networks), 201);
     },
   };
 }

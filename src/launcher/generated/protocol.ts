@@ -106,6 +106,18 @@ export const phaseNames: Record<number, string> = {
   5: "engine",
 };
 
+export const NetPlace = {
+  own: 0,
+  launcher: 1,
+  sandbox: 2,
+} as const;
+export type NetPlace = (typeof NetPlace)[keyof typeof NetPlace];
+export const netPlaceNames: Record<number, string> = {
+  0: "own",
+  1: "launcher",
+  2: "sandbox",
+};
+
 export const WakeResult = {
   restored: 0,
   fallback: 1,
@@ -364,6 +376,20 @@ export interface CgroupSpareOp {
   readonly kind: "cgroup_spare";
   readonly path: string;
   readonly most: number;
+}
+
+export interface NetlinkOp {
+  readonly kind: "netlink";
+  readonly family: number;
+  readonly ignore: number;
+  readonly batch: Uint8Array;
+}
+
+export interface PortHoldOp {
+  readonly kind: "port_hold";
+  readonly protocol: number;
+  readonly address: string;
+  readonly port: number;
 }
 
 export interface MountsPrivateOp {
@@ -648,6 +674,15 @@ export interface FromTrayOp {
   readonly path: string;
 }
 
+export interface NetlinkInsideOp {
+  readonly kind: "netlink_inside";
+  readonly family: number;
+  readonly place: number;
+  readonly patch: number;
+  readonly ignore: number;
+  readonly batch: Uint8Array;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -693,7 +728,9 @@ export type HostOp =
   | AdoptOp
   | UserMakeOp
   | PooledOp
-  | CgroupSpareOp;
+  | CgroupSpareOp
+  | NetlinkOp
+  | PortHoldOp;
 
 export type ChildOp =
   | MountsPrivateOp
@@ -745,7 +782,8 @@ export type ChildOp =
   | SysctlOp
   | ParkOp
   | TrayOp
-  | FromTrayOp;
+  | FromTrayOp
+  | NetlinkInsideOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -790,6 +828,8 @@ const OP_CODES = {
   user_make: 20,
   pooled: 35,
   cgroup_spare: 36,
+  netlink: 16,
+  port_hold: 17,
   mounts_private: 64,
   root_overlay: 65,
   root_bind: 66,
@@ -840,6 +880,7 @@ const OP_CODES = {
   park: 120,
   tray: 121,
   from_tray: 122,
+  netlink_inside: 100,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -854,6 +895,8 @@ export const opNames: Record<number, string> = {
   20: "user_make",
   35: "pooled",
   36: "cgroup_spare",
+  16: "netlink",
+  17: "port_hold",
   64: "mounts_private",
   65: "root_overlay",
   66: "root_bind",
@@ -904,6 +947,7 @@ export const opNames: Record<number, string> = {
   120: "park",
   121: "tray",
   122: "from_tray",
+  100: "netlink_inside",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1146,6 +1190,16 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.str(value.path);
       w.u32(value.most);
       return;
+    case "netlink":
+      w.u32(value.family);
+      w.u32(value.ignore);
+      w.bytes(value.batch);
+      return;
+    case "port_hold":
+      w.u8(value.protocol);
+      w.str(value.address);
+      w.u16(value.port);
+      return;
     case "mounts_private":
       return;
     case "root_overlay":
@@ -1328,6 +1382,13 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "from_tray":
       w.str(value.path);
       return;
+    case "netlink_inside":
+      w.u32(value.family);
+      w.u8(value.place);
+      w.u32(value.patch);
+      w.u32(value.ignore);
+      w.bytes(value.batch);
+      return;
   }
 }
 
@@ -1355,6 +1416,10 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "pooled", shape: r.str() };
     case 36:
       return { kind: "cgroup_spare", path: r.str(), most: r.u32() };
+    case 16:
+      return { kind: "netlink", family: r.u32(), ignore: r.u32(), batch: r.bytes() };
+    case 17:
+      return { kind: "port_hold", protocol: r.u8(), address: r.str(), port: r.u16() };
     case 64:
       return { kind: "mounts_private" };
     case 65:
@@ -1455,6 +1520,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "tray" };
     case 122:
       return { kind: "from_tray", path: r.str() };
+    case 100:
+      return { kind: "netlink_inside", family: r.u32(), place: r.u8(), patch: r.u32(), ignore: r.u32(), batch: r.bytes() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }

@@ -1,0 +1,127 @@
+/**
+ * Which networks are up: their bridges, the table's sets, forwarding. Networks come up when they are made or first
+ * used and go down when they are removed or the daemon is stopped. Changes wait for each other; a start only looks
+ * whether its bridge is there.
+ */
+import { readFileSync } from "node:fs";
+import type { HostNetworks } from "./host.ts";
+import { joinBridge } from "./netlink/route.ts";
+import { elementText } from "./published.ts";
+import type { NetworkStore } from "./store.ts";
+import { DEFAULT_NETWORK, type Network } from "./types.ts";
+import { onHost } from "./wiring.ts";
+
+const ENODEV = 19;
+
+/** Brings networks up and down. */
+export class Bridges {
+  readonly #host: HostNetworks;
+  readonly #store: NetworkStore;
+  /** Ids of networks that the table knows in this run of the daemon. */
+  readonly #up = new Set<string>();
+  #tableMade = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(host: HostNetworks, store: NetworkStore) {
+    this.#host = host;
+    this.#store = store;
+  }
+
+  /** Resolves with the number of a network's bridge, which is there then. @throws ThawError DEPENDENCY_MISSING, UNSUPPORTED_MACHINE. */
+  async up(network: Network): Promise<number> {
+    const index = this.#up.has(network.id) ? bridgeIndex(network) : undefined;
+    return index ?? this.#inTurn(() => this.#bringUp([network]).then(() => bridgeIndex(network) ?? 0));
+  }
+
+  /** Takes a network's bridge and its place in the table away. */
+  async down(network: Network): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#up.delete(network.id);
+      await this.#host.removeBridge(network.bridge);
+      if (this.#tableMade) await this.#host.updateTable(this.#networksUp());
+    });
+  }
+
+  /** Makes the kernel agree with the store: what is in use is up, what belongs to nobody is gone. */
+  async reconcile(): Promise<void> {
+    await this.#inTurn(async () => {
+      const networks = this.#store.networks();
+      const known = new Set(networks.map(({ bridge }) => bridge));
+      const there = new Set(this.#host.bridges());
+      for (const bridge of there) if (!known.has(bridge)) await this.#host.removeBridge(bridge);
+      const used = new Set(this.#store.endpoints().map(({ networkId }) => networkId));
+      const wanted = networks.filter(
+        ({ id, name, bridge }) => name !== DEFAULT_NETWORK || used.has(id) || there.has(bridge),
+      );
+      this.#tableMade = false;
+      if (wanted.length > 0) await this.#bringUp(wanted);
+      else if (this.#store.fact("table")) await this.#removeTable();
+    });
+  }
+
+  /** Takes down everything: nobody uses a network any more. */
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#up.clear();
+      for (const bridge of this.#host.bridges()) await this.#host.removeBridge(bridge);
+      if (this.#store.fact("table")) await this.#removeTable();
+    });
+  }
+
+  async #bringUp(networks: readonly Network[]): Promise<void> {
+    for (const network of networks) {
+      const isMissing = bridgeIndex(network) === undefined;
+      const index = await this.#host.makeBridge(network);
+      if (isMissing) await this.#joinAgain(network, index);
+      this.#up.add(network.id);
+    }
+    const outward = networks.filter(({ internal }) => !internal);
+    const isFirst = outward.length > 0 && this.#host.allowForwarding(outward.some(({ subnet6 }) => subnet6));
+    if (isFirst) this.#store.setFact("guard", true);
+    if (this.#tableMade && !isFirst) {
+      await this.#host.updateTable(this.#networksUp());
+      return;
+    }
+    this.#store.setFact("table", true);
+    await this.#host.replaceTable(this.#networksUp(), this.#published(), this.#store.fact("guard"));
+    this.#tableMade = true;
+  }
+
+  /** Somebody took the bridge away while containers were on it. */
+  async #joinAgain({ id, bridge }: Network, index: number): Promise<void> {
+    const ends = this.#store.endpoints().filter(({ networkId }) => networkId === id);
+    if (ends.length === 0) return;
+    const joins = ends.map(({ veth }) => joinBridge(veth, index));
+    await this.#host.run(onHost(joins, ENODEV), `putting containers on the bridge ${bridge} again`, "");
+  }
+
+  async #removeTable(): Promise<void> {
+    await this.#host.removeTable();
+    this.#tableMade = false;
+    if (this.#store.fact("guard")) await this.#host.forbidForwarding();
+    this.#store.setFact("guard", false);
+    this.#store.setFact("table", false);
+  }
+
+  #published(): string[] {
+    return this.#store.endpoints().flatMap((end) => end.ports.flatMap((port) => elementText(port, end)));
+  }
+
+  #networksUp(): Network[] {
+    return this.#store.networks().filter(({ id }) => this.#up.has(id));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(work);
+    this.#last = next.catch(() => {});
+    return next;
+  }
+}
+
+function bridgeIndex({ bridge }: Network): number | undefined {
+  try {
+    return Number(readFileSync(`/sys/class/net/${bridge}/ifindex`, "utf8"));
+  } catch {
+    return undefined;
+  }
+}

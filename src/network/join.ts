@@ -1,0 +1,46 @@
+/** A container's way into its networks: what it wants, and what it gets for its plan. */
+import { ThawError } from "../common/errors.ts";
+import type { ChildOp } from "../launcher/generated/protocol.ts";
+import { type PublishOps, publishOps } from "./published.ts";
+import { resolverText } from "./resolver.ts";
+import { DEFAULT_NETWORK, type Endpoint, type Network, type NetworkAttachment, type PublishedPort } from "./types.ts";
+import { type Wire, wiring } from "./wiring.ts";
+
+/** What a container wants of its networks. */
+export interface JoinRequest {
+  readonly attachments: readonly NetworkAttachment[];
+  /** Names that it has in user-made networks, beside its aliases. */
+  readonly names: readonly string[];
+  readonly ports: readonly PublishedPort[];
+}
+
+/** A container's place in its networks, as operations for its plan. */
+export interface Joined extends PublishOps {
+  readonly endpoints: readonly Endpoint[];
+  /** Inside the new namespace. */
+  readonly wiring: readonly ChildOp[];
+  /** The host's address, where the container may reach it. */
+  readonly gateway: string | undefined;
+  /** Text of /etc/resolv.conf. */
+  readonly resolver: string;
+}
+
+/** @param out  which of the wires is the way out and gets the published ports. */
+export function joinedBy(wires: readonly Wire[], out: number, table: string): Joined {
+  const main = wires[out];
+  if (!main) throw new ThawError("INTERNAL", "a container without a network asked for its place in one");
+  // A network with names answers for all that the container is in; the default one's does not.
+  const named = wires.find(({ network }) => network.name !== DEFAULT_NETWORK) ?? main;
+  return {
+    endpoints: wires.map(({ endpoint }) => endpoint),
+    wiring: wiring(wires),
+    gateway: main.network.internal ? undefined : main.network.subnet.gateway,
+    resolver: resolverText(named.network),
+    ...publishOps(table, main.endpoint.ports, main.endpoint),
+  };
+}
+
+/** Names are looked up in networks that somebody made, not in the default one. */
+export function namesIn(network: Network, names: readonly string[]): readonly string[] {
+  return network.name === DEFAULT_NETWORK ? [] : names;
+}

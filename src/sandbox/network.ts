@@ -1,0 +1,25 @@
+/**
+ * The network that a sandbox is in: one of its own with nothing but loopback, the host's, or one of its own that is
+ * wired to bridges. What wires it, and what is written in its /etc about it, is made elsewhere and only put in place
+ * here.
+ */
+import type { ChildOp } from "../launcher/generated/protocol.ts";
+
+/** A network namespace that is wired to bridges. */
+export interface WiredNetwork {
+  /** Makes its interfaces, addresses and routes. Performed inside the namespace, with the host's rights. */
+  readonly wiring: readonly ChildOp[];
+  /** The container's own addresses, under which /etc/hosts has its name. */
+  readonly addresses: readonly string[];
+  /** The host's address in it, where the container may reach it. */
+  readonly gateway: string | undefined;
+  /** Text of /etc/resolv.conf. */
+  readonly resolver: string;
+}
+
+export type SandboxNetwork = "none" | "host" | WiredNetwork;
+
+/** What a network namespace, with its loopback up, still needs. */
+export function wiringOps(network: SandboxNetwork): readonly ChildOp[] {
+  return typeof network === "string" ? [] : network.wiring;
+}

@@ -1,0 +1,254 @@
+/** Networks: who reaches whom, by which names, and who does not. Real containers, and a real world outside. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import ipaddr from "ipaddr.js";
+import type { Container, ContainerSpec } from "../src/container/index.ts";
+import type { NetworkAttachment, NetworkChoice, NetworkSpec } from "../src/network/index.ts";
+import { Outside, TCP_CLIENT, TCP_SERVER, UDP_CLIENT, UDP_SERVER } from "./support/outside.ts";
+import { makePerlRoot } from "./support/perl-root.ts";
+import { closeWorld, openWorld, type Ran, runToEnd, specOf, textOf, until, type World } from "./support/world.ts";
+
+const missing = Outside.missing();
+const PERL = "/usr/bin/perl";
+
+/** Perl: asks a name server one question, and gives back its answer, or nothing after some seconds. */
+const QUESTION = `sub question { my ($server, $question, $patience) = @_; socket(S, 2, 2, 17);
+  connect(S, pack("S n C4 x8", 2, 53, split /\\./, $server));
+  send(S, pack("n6", 1, 0x100, 1, 0, 0, 0) . $question, 0); my $in = ""; vec($in, fileno(S), 1) = 1;
+  return "" unless select($in, undef, undef, $patience); recv(S, my $answer, 4096, 0); return $answer }`;
+
+describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : ` (${missing})`}`, () => {
+  let world: World;
+  let outside: Outside;
+  let root: string;
+
+  beforeAll(async () => {
+    world = await openWorld();
+    outside = new Outside();
+    root = join(world.root, "../perl");
+    await makePerlRoot(root);
+    await outside.serve(TCP_SERVER, "7000");
+  });
+
+  afterAll(async () => {
+    outside.close();
+    for (const { id } of world.containers.list({ all: true })) await world.containers.remove(id, { force: true });
+    await world.containers.networks.takeDown();
+    const interfaces = readFileSync("/proc/net/dev", "utf8");
+    const bridges = world.containers.networks.list().map(({ bridge }) => bridge);
+    await closeWorld(world);
+    expect(bridges.filter((bridge) => interfaces.includes(bridge))).toEqual([]);
+  });
+
+  function choice(...networks: (string | Partial<NetworkAttachment>)[]): NetworkChoice {
+    const attachments = networks.map((network): NetworkAttachment => {
+      const plain = { network: "bridge", aliases: [], ip: undefined, ip6: undefined, mac: undefined };
+      return typeof network === "string" ? { ...plain, network } : { ...plain, ...network };
+    });
+    return { mode: "bridge", attachments };
+  }
+
+  function network(name: string, wanted: Partial<NetworkSpec> = {}): NetworkSpec {
+    const ranges = { subnet: undefined, gateway: undefined, subnet6: undefined, gateway6: undefined };
+    return { name, ...ranges, ipv6: false, internal: false, mtu: undefined, labels: {}, ...wanted };
+  }
+
+  /** Runs a script in a container. */
+  function perl(
+    where: NetworkChoice,
+    script: string,
+    argv: string[] = [],
+    more: Partial<ContainerSpec> = {},
+  ): Promise<Ran> {
+    return runToEnd(world, [PERL, "-e", script, ...argv], { rootfs: root, network: where, ...more });
+  }
+
+  /** Starts a server; resolves when it listens. */
+  async function serve(where: NetworkChoice, script: string, port: number, more: Partial<ContainerSpec> = {}) {
+    const spec = specOf(world, [PERL, "-e", script, String(port)], { rootfs: root, network: where, ...more });
+    const { id } = await world.containers.create(spec);
+    const container = await world.containers.start(id);
+    await until(async () => {
+      const records = await Array.fromAsync(world.containers.logs(id, { follow: false }));
+      return textOf(records, "stdout").includes("listening");
+    });
+    return container;
+  }
+
+  function addressOf({ id }: Container, index = 0): string {
+    return world.containers.networks.endpointsOf(id)[index]?.ip ?? "";
+  }
+
+  async function ask(where: NetworkChoice, host: string, port: number): Promise<string> {
+    return (await perl(where, TCP_CLIENT, [host, String(port)])).stdout.trim();
+  }
+
+  /** Connects from the machine itself. */
+  function askHere(script: string, host: string, port: number): string {
+    return Bun.spawnSync(["perl", "-e", script, host, String(port)])
+      .stdout.toString()
+      .trim();
+  }
+
+  test("containers of the default network reach each other, and the outside as the machine", async () => {
+    const server = await serve(choice("bridge"), TCP_SERVER, 80);
+    expect(await ask(choice("bridge"), addressOf(server), 80)).toMatch(/^172\.|^192\.168\./);
+    expect(await ask(choice("bridge"), outside.world, 7000)).toBe(outside.host);
+    const { stdout } = await runToEnd(world, ["cat", "/etc/hosts", "/proc/net/route"], { network: choice("bridge") });
+    expect(stdout).toMatch(/^127\.0\.0\.1\tlocalhost\n/);
+    expect(stdout).toMatch(/\n\d+\.\d+\.\d+\.\d+\t[0-9a-f]{12}\n/);
+    expect(stdout).toContain("eth0\t00000000");
+    // Unpublished, it cannot be reached from outside, even by those who know the way.
+    outside.route(world.containers.networks.get("bridge").subnet.cidr);
+    expect(await outside.perl(TCP_CLIENT, addressOf(server), "80")).toBe("timeout\n");
+    await world.containers.remove(server.id, { force: true });
+  });
+
+  test("names of a network resolve in it, and nowhere else", async () => {
+    await world.containers.networks.create(network("names", { ipv6: true }));
+    const server = await serve(choice({ network: "names", aliases: ["Www"] }), TCP_SERVER, 80, { name: "web" });
+    for (const name of ["web", "WEB", "www", "web.names", server.id.slice(0, 12)]) {
+      expect([name, await ask(choice("names"), name, 80)]).toEqual([name, expect.stringMatching(/^\d+\./)]);
+    }
+    expect(await ask(choice("bridge"), "web", 80)).toBe("no such name");
+    const [endpoint] = world.containers.networks.endpointsOf(server.id);
+    const lookups = `print scalar(gethostbyaddr(pack("C4", split /\\./, $ARGV[0]), 2)), "\\n";
+      print gethostbyname("nobody") ? "found" : "not found", "\\n"; ${QUESTION}
+      print join(":", unpack("(H4)8", substr(question($ARGV[1], "\\3web\\0" . pack("n2", 28, 1), 5), -16))), "\\n";`;
+    const named = world.containers.networks.get("names");
+    const { stdout } = await perl(choice("names"), lookups, [endpoint?.ip ?? "", named.subnet.gateway]);
+    const [pointer, unknown, six = ""] = stdout.split("\n");
+    expect([pointer, unknown]).toEqual(["web.names", "not found"]);
+    expect(ipaddr.parse(six).toString()).toBe(endpoint?.ip6 ?? "");
+    await world.containers.remove(server.id, { force: true });
+    expect(await ask(choice("names"), "web", 80)).toBe("no such name");
+  });
+
+  test("networks are apart; a container in two reaches both", async () => {
+    const [red, blue] = [
+      await world.containers.networks.create(network("red")),
+      await world.containers.networks.create(network("blue")),
+    ];
+    const server = await serve(choice("red"), TCP_SERVER, 80, { name: "in-red" });
+    expect(await ask(choice("blue"), addressOf(server), 80)).toBe("timeout");
+    expect(await ask(choice("blue"), "in-red", 80)).toBe("no such name");
+    // The gateway of another network is the machine, but nobody's there.
+    const dns = `${QUESTION}
+      print question($ARGV[0], "\\6in-red\\0" . pack("n2", 1, 1), $ARGV[1]) eq "" ? "silent" : "answered"`;
+    expect((await perl(choice("red"), dns, [red.subnet.gateway, "5"])).stdout).toBe("answered");
+    expect((await perl(choice("blue"), dns, [red.subnet.gateway, "0.3"])).stdout).toBe("silent");
+    expect(await ask(choice("blue", "red"), "in-red", 80)).toMatch(/^\d+\./);
+    expect(blue.subnet.cidr).not.toBe(red.subnet.cidr);
+    await expect(world.containers.networks.remove("red")).rejects.toThrow("running containers");
+    await world.containers.remove(server.id, { force: true });
+    await world.containers.networks.remove("red");
+    expect(existsSync(`/sys/class/net/${red.bridge}`)).toBe(false);
+  });
+
+  test("an internal network has no way out, and names in it resolve", async () => {
+    await world.containers.networks.create(network("inner", { internal: true }));
+    const server = await serve(choice("inner"), TCP_SERVER, 80, { name: "in-inner" });
+    expect(await ask(choice("inner"), "in-inner", 80)).toMatch(/^\d+\./);
+    expect(await ask(choice("inner"), outside.world, 7000)).toBe("Network is unreachable");
+    // Even one that gives itself a route stays in.
+    const { id } = await serve(choice("inner"), TCP_SERVER, 81);
+    const { pid } = world.containers.get(id);
+    const { subnet } = world.containers.networks.get("inner");
+    const inside = (...command: string[]) => Bun.spawnSync(["nsenter", "-t", String(pid), "-n", ...command]);
+    expect(inside("ip", "route", "add", "default", "via", subnet.gateway).exitCode).toBe(0);
+    expect(inside("perl", "-e", TCP_CLIENT, outside.world, "7000").stdout.toString()).toBe("timeout\n");
+    for (const { id: each } of [server, { id }]) await world.containers.remove(each, { force: true });
+  });
+
+  test("published ports, TCP and UDP, from outside, from the machine and over loopback", async () => {
+    const ports = [
+      { hostAddress: "0.0.0.0", hostPort: 0, containerPort: 80, protocol: "tcp" as const },
+      { hostAddress: "127.0.0.1", hostPort: 0, containerPort: 80, protocol: "tcp" as const },
+    ];
+    const server = await serve(choice("bridge"), TCP_SERVER, 80, { ports });
+    const [port = 0, local = 0] = server.spec.ports.map(({ hostPort }) => hostPort);
+    // Outside, the client's own address is seen.
+    expect(await outside.perl(TCP_CLIENT, outside.host, String(port))).toBe(`${outside.world}\n`);
+    expect(await outside.perl(TCP_CLIENT, outside.host, String(local))).toBe("Connection refused\n");
+    for (const [host, at] of [
+      ["127.0.0.1", port],
+      ["127.0.0.1", local],
+      [outside.host, port],
+    ] as const) {
+      expect(askHere(TCP_CLIENT, host, at)).toMatch(/^\d+\./);
+    }
+    // From a container of the same network through the machine's address.
+    expect(await ask(choice("bridge"), outside.host, port)).toMatch(/^\d+\./);
+    const same = [{ hostAddress: "0.0.0.0", hostPort: port, containerPort: 1, protocol: "tcp" as const }];
+    const second = await world.containers.create(
+      specOf(world, ["sleep", "9"], { network: choice("bridge"), ports: same }),
+    );
+    await expect(world.containers.start(second.id)).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    await world.containers.remove(server.id, { force: true });
+    await world.containers.start(second.id);
+    await world.containers.remove(second.id, { force: true });
+
+    const udp = [{ hostAddress: "0.0.0.0", hostPort: 0, containerPort: 53, protocol: "udp" as const }];
+    const echo = await serve(choice("bridge"), UDP_SERVER, 53, { ports: udp });
+    const at = echo.spec.ports[0]?.hostPort ?? 0;
+    expect(await outside.perl(UDP_CLIENT, outside.host, String(at))).toBe(`ping ${outside.world}\n`);
+    expect(askHere(UDP_CLIENT, "127.0.0.1", at)).toMatch(/^ping \d+\./);
+    await world.containers.remove(echo.id, { force: true });
+    expect(await outside.perl(TCP_CLIENT, outside.host, String(port))).toBe("Connection refused\n");
+  });
+
+  test("the machine's loopback is out of reach, also for one that bends its routes", async () => {
+    const listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.end("the host\n"), data: () => {} },
+    });
+    const { id } = await serve(choice("bridge"), TCP_SERVER, 80);
+    const { pid } = world.containers.get(id);
+    const { gateway } = world.containers.networks.get("bridge").subnet;
+    const bend = `ip address del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via ${gateway};
+      echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; perl -e '${TCP_CLIENT}' 127.0.0.1 ${listener.port}`;
+    const { stdout } = Bun.spawnSync(["nsenter", "-t", String(pid), "-n", "sh", "-c", bend]);
+    expect(stdout.toString()).toBe("timeout\n");
+    listener.stop(true);
+    await world.containers.remove(id, { force: true });
+  });
+
+  test("a running container is put into a network and taken out", async () => {
+    await world.containers.networks.create(network("later"));
+    const attachment = { network: "later", aliases: [], ip: undefined, ip6: undefined, mac: undefined };
+    const server = await serve(choice("bridge"), TCP_SERVER, 80, { name: "mover" });
+    await world.containers.connect("mover", attachment);
+    expect(await ask(choice("later"), "mover", 80)).toMatch(/^\d+\./);
+    await expect(world.containers.connect("mover", attachment)).rejects.toThrow();
+    await world.containers.disconnect("mover", "later");
+    expect(await ask(choice("later"), "mover", 80)).toBe("no such name");
+    await expect(world.containers.disconnect("mover", "later")).rejects.toMatchObject({ code: "WRONG_STATE" });
+    expect(await ask(choice("bridge"), addressOf(server), 80)).toMatch(/^\d+\./);
+    await world.containers.remove(server.id, { force: true });
+  });
+
+  test("an address of one's choice; a network that is full; what cannot be a network", async () => {
+    const { networks } = world.containers;
+    await networks.create(network("tiny", { subnet: "203.0.113.0/30", gateway: "203.0.113.2" }));
+    const server = await serve(choice({ network: "tiny", ip: "203.0.113.1" }), TCP_SERVER, 80);
+    expect(addressOf(server)).toBe("203.0.113.1");
+    await expect(perl(choice("tiny"), "1")).rejects.toMatchObject({ code: "IN_USE" });
+    await world.containers.remove(server.id, { force: true });
+    expect((await perl(choice("tiny"), "print 1")).stdout).toBe("1");
+    await expect(perl(choice({ network: "tiny", ip: "203.0.113.2" }), "1")).rejects.toMatchObject({ code: "INVALID" });
+    await expect(perl(choice("nowhere"), "1")).rejects.toMatchObject({ code: "NETWORK_NOT_FOUND" });
+    for (const [wanted, code] of [
+      [{ name: "tiny" }, "NAME_IN_USE"],
+      [{ name: "host" }, "INVALID"],
+      [{ subnet: "203.0.113.0/24" }, "IN_USE"],
+      [{ subnet: "198.51.100.0/24" }, "IN_USE"],
+      [{ subnet: "10.0.0.0/33" }, "INVALID"],
+      [{ subnet: "10.99.0.0/24", gateway: "10.98.0.1" }, "INVALID"],
+      [{ mtu: 20 }, "INVALID"],
+    ] as const) {
+      await expect(networks.create(network("x", wanted))).rejects.toMatchObject({ code });
+    }
+  });
+});

@@ -1,0 +1,93 @@
+/**
+ * The outside world: a network namespace beside the machine, with a wire to it, as another machine on its network. It
+ * needs iproute2 and Perl.
+ */
+import { randomBytes } from "node:crypto";
+
+/** Addresses for documentation: nobody's route leads there. */
+const HOST = "198.51.100.1";
+const WORLD = "198.51.100.2";
+
+export class Outside {
+  /** The machine's address on the wire, and the one of the other end. */
+  readonly host = HOST;
+  readonly world = WORLD;
+  readonly #name = `thaw-test-${randomBytes(4).toString("hex")}`;
+  readonly #wire = `tw${randomBytes(4).toString("hex")}`;
+  readonly #processes: Bun.Subprocess[] = [];
+
+  /** Why it cannot be made here, or undefined. */
+  static missing(): string | undefined {
+    if (process.getuid?.() !== 0) return "needs root";
+    const programs = ["ip", "nft", "perl"].filter((name) => Bun.which(name) === null);
+    return programs.length > 0 ? `needs ${programs.join(", ")}` : undefined;
+  }
+
+  constructor() {
+    const inside = ["ip", "netns", "exec", this.#name];
+    run("ip", "netns", "add", this.#name);
+    run("ip", "link", "add", this.#wire, "type", "veth", "peer", "name", "eth0", "netns", this.#name);
+    run("ip", "address", "add", `${HOST}/24`, "dev", this.#wire);
+    run("ip", "link", "set", this.#wire, "up");
+    run(...inside, "ip", "link", "set", "lo", "up");
+    run(...inside, "ip", "address", "add", `${WORLD}/24`, "dev", "eth0");
+    run(...inside, "ip", "link", "set", "eth0", "up");
+  }
+
+  /** Runs a Perl script out there; resolves with what it printed. */
+  async perl(script: string, ...argv: string[]): Promise<string> {
+    const child = this.#start(script, argv);
+    const text = await new Response(child.stdout).text();
+    await child.exited;
+    return text;
+  }
+
+  /** Starts a server out there; resolves when it has printed something, that is, listens. */
+  async serve(script: string, ...argv: string[]): Promise<void> {
+    const child = this.#start(script, argv);
+    this.#processes.push(child);
+    await child.stdout.getReader().read();
+  }
+
+  /** Adds a route, say to a subnet behind the machine. */
+  route(subnet: string): void {
+    run("ip", "netns", "exec", this.#name, "ip", "route", "add", subnet, "via", HOST);
+  }
+
+  close(): void {
+    for (const child of this.#processes) child.kill(9);
+    run("ip", "netns", "delete", this.#name);
+    Bun.spawnSync(["ip", "link", "delete", this.#wire]);
+  }
+
+  #start(script: string, argv: readonly string[]) {
+    const command = ["ip", "netns", "exec", this.#name, "perl", "-e", script, ...argv];
+    return Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  }
+}
+
+function run(...command: string[]): void {
+  const { exitCode, stderr } = Bun.spawnSync(command);
+  if (exitCode !== 0) throw new Error(`${command.join(" ")}: ${stderr.toString()}`);
+}
+
+/** Perl: answers each connection to port ARGV[0] with the address of who connected, and `listening` before. */
+export const TCP_SERVER = `$| = 1; socket(L, 2, 1, 6); setsockopt(L, 1, 2, 1);
+  bind(L, pack("S n a4 x8", 2, $ARGV[0], "\\0" x 4)) or die "bind: $!"; listen(L, 16); print "listening\\n";
+  while (my $from = accept(C, L)) { syswrite(C, join(".", unpack("x4 C4", $from)) . "\\n"); close C }`;
+
+/** Perl: the same for datagrams. */
+export const UDP_SERVER = `$| = 1; socket(S, 2, 2, 17); bind(S, pack("S n a4 x8", 2, $ARGV[0], "\\0" x 4)) or die $!;
+  print "listening\\n";
+  while (my $from = recv(S, my $b, 100, 0)) { send(S, "$b " . join(".", unpack("x4 C4", $from)) . "\\n", 0, $from) }`;
+
+/** Perl: connects to ARGV[0] port ARGV[1] within ARGV[2] or 1 second; prints what comes, or why not. */
+export const TCP_CLIENT = `$| = 1; my ($host, $port, $limit) = @ARGV; $SIG{ALRM} = sub { print "timeout\\n"; exit };
+  alarm($limit || 1); my $at = (gethostbyname($host))[4] or do { print "no such name\\n"; exit };
+  socket(C, 2, 1, 6); connect(C, pack("S n a4 x8", 2, $port, $at)) or do { print "$!\\n"; exit }; print while <C>;`;
+
+/** Perl: sends "ping" to ARGV[0] port ARGV[1] until something comes back, at most 5 times; prints it. */
+export const UDP_CLIENT = `$| = 1; my ($host, $port) = @ARGV; socket(S, 2, 2, 17);
+  connect(S, pack("S n C4 x8", 2, $port, split /\\./, $host)); my $in = ""; vec($in, fileno(S), 1) = 1;
+  for (1 .. 5) { send(S, "ping", 0); next unless select(my $r = $in, undef, undef, 0.4);
+    if (defined recv(S, my $b, 100, 0)) { print $b; exit } select(undef, undef, undef, 0.1) } print "nothing\\n";`;
