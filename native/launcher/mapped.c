@@ -126,7 +126,10 @@ static int overlay_by_paths(struct child *child, const struct op_root_overlay *o
 
 static int set_layer(struct child *child, int fs, const char *key, int fd, const char *path)
 {
-	return syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, NULL, fd) < 0 ? child_fail(child, -errno, path) : 0;
+	if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, NULL, fd) == 0)
+		return 0;
+	/* EOPNOTSUPP: overlayfs takes its options as one text, as it did before Linux 6.5 */
+	return child_fail(child, errno == EOPNOTSUPP ? -EINVAL : -errno, path);
 }
 
 static int set_upper(struct child *child, int fs, const struct op_root_overlay *op)

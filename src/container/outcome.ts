@@ -62,7 +62,7 @@ function idFailure(event: FailedMessage): ThawError | undefined {
   if (name === "EOPNOTSUPP") {
     const what = `${event.detail} is on a file system that cannot map ids`;
     return new ThawError("START_FAILED", `${what}, which a container with a user namespace needs`, {
-      hint: "Use a directory on ext4, xfs, btrfs or tmpfs, or leave out --userns auto.",
+      hint: "Use a directory on ext4, xfs, btrfs or (since Linux 6.3) tmpfs, or leave out --userns auto.",
     });
   }
   if (operation === "user_make" && name === "ENOSPC") {
