@@ -40,10 +40,13 @@ setup-build:
 setup: build
 	@dist/thaw setup
 
-dist/thaw: $(THAW_SOURCES) package.json package-lock.json | setup-build
+# Without the last two the program reads .env and bunfig.toml (which names code to run) of whatever directory it is used in.
+COMPILE := --compile --minify --bytecode --splitting --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig
+
+dist/thaw: $(THAW_SOURCES) Makefile package.json package-lock.json | setup-build
 	@echo "==> compiling $@"
 	@mkdir -p $(@D)
-	@out=$$($(BUN) build --compile --minify --bytecode --splitting --format=esm --outfile $@.new src/cli/main.ts 2>&1) \
+	@out=$$($(BUN) build $(COMPILE) --outfile $@.new src/cli/main.ts 2>&1) \
 	  || { echo "$$out" >&2; exit 1; }
 	@mv $@.new $@
 

@@ -4,7 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { exec } from "../src/common/exec.ts";
@@ -70,6 +70,16 @@ describe("what does not exist", () => {
     expect((await installed.thaw("pss")).stderr).toContain("ps");
     expect((await installed.thaw("ps", "--nosuch")).exitCode).not.toBe(0);
   });
+});
+
+test("files of the directory that thaw is used in are neither run nor taken for its environment", async () => {
+  const trap = join(installed.directory, "trap.js");
+  writeFileSync(trap, "console.log('trapped');");
+  writeFileSync(join(installed.directory, "bunfig.toml"), `preload = [${JSON.stringify(trap)}]\n`);
+  writeFileSync(join(installed.directory, ".env"), "THAW_DEBUG=1\n");
+  const outcome = await installed.thaw("logs", "nosuch");
+  for (const name of ["bunfig.toml", ".env", "trap.js"]) rmSync(join(installed.directory, name));
+  expectRefusal(outcome, /nosuch/);
 });
 
 describe("compose files", () => {

@@ -41,7 +41,13 @@ export class Installed {
 
   /** Starts `thaw ARGV`. */
   start(...argv: string[]) {
-    return Bun.spawn([THAW, ...argv], { env: this.#env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    return Bun.spawn([THAW, ...argv], {
+      env: this.#env,
+      cwd: this.directory,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
   }
 
   /** An image `perl` of the host's perl and the test server; needs no network and no mmdebstrap. */
