@@ -2,8 +2,10 @@
  * Fields of Docker's container configuration that say how a container is isolated, each with the form that Docker's
  * clients send. The output of a schema is what the daemon works with.
  */
+
 import { isIP } from "node:net";
 import { z } from "zod";
+import { entryOf } from "../common/table.ts";
 import { capabilityName } from "../sandbox/capabilities.ts";
 import { ULIMIT_NAMES } from "../sandbox/ulimits.ts";
 import { pathSchema } from "./values.ts";
@@ -84,7 +86,8 @@ const FLAG: Readonly<Record<string, boolean>> = { "": true, true: true, false: f
 
 function securityOption(text: string): SecurityWishes | undefined {
   const [, name = "", value = ""] = /^([a-z-]+)[=:]?(.*)$/s.exec(text) ?? [];
-  if (name === "no-new-privileges" && FLAG[value] !== undefined) return { noNewPrivileges: FLAG[value] };
+  const flag = entryOf(FLAG, value);
+  if (name === "no-new-privileges" && flag !== undefined) return { noNewPrivileges: flag };
   if (name === "seccomp" && value !== "") return { seccomp: value };
   // Ways to ask for less than thaw does in any case.
   if (["apparmor=unconfined", "apparmor:unconfined", "label=disable", "label:disable"].includes(text)) return {};

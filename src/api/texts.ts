@@ -10,7 +10,13 @@ export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
   const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? "none"];
   if (match === null || unit === undefined) return undefined;
-  return Math.round(Number(match[1]) * unit);
+  return exact(Number(match[1]) * unit);
+}
+
+/** Whole, or undefined beyond what a number holds exactly: what nobody means. */
+function exact(amount: number): number | undefined {
+  const whole = Math.round(amount);
+  return Number.isSafeInteger(whole) ? whole : undefined;
 }
 
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -22,7 +28,7 @@ export function parseDuration(text: string): number | undefined {
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
     total += Number(amount) * (DURATION_UNITS[unit ?? ""] ?? 0);
   }
-  return Math.round(total);
+  return exact(total);
 }
 
 /** One published port, as in `-p 127.0.0.1:8001:8000`. */

@@ -1,5 +1,8 @@
 /** Options of a tmpfs as in `--tmpfs /run:size=64m,mode=1777`. */
+
 import { z } from "zod";
+import { show } from "../common/show.ts";
+import { entryOf } from "../common/table.ts";
 import { parseSize } from "./texts.ts";
 import { pathSchema } from "./values.ts";
 
@@ -54,11 +57,11 @@ export function parseTmpfs(text: string): TmpfsText | string {
   const values = new Map([["mode", "1777"]]);
   for (const part of text.split(",").filter(Boolean)) {
     const [name = "", value] = part.split("=", 2);
-    const flag = FLAGS[name];
-    const parsed = value === undefined ? undefined : VALUES[name]?.(value);
+    const flag = entryOf(FLAGS, name);
+    const parsed = value === undefined ? undefined : entryOf(VALUES, name)?.(value);
     if (flag !== undefined && value === undefined) flags = (flags | flag[0]) & ~flag[1];
     else if (parsed !== undefined) values.set(name, parsed);
-    else return `expected options such as size=64m, mode=1777, uid=1000, exec or ro, and not ${JSON.stringify(part)}`;
+    else return `expected options such as size=64m, mode=1777, uid=1000, exec or ro, and not ${show(part)}`;
   }
   return { flags, options: [...values].map(([name, value]) => `${name}=${value}`).join(",") };
 }

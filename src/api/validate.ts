@@ -4,9 +4,10 @@
  */
 import { z } from "zod";
 import { ThawError } from "../common/errors.ts";
+import { shorten, show } from "../common/show.ts";
 
-/** The longest piece of somebody's input that is repeated in an error message. */
-const SHOWN_CHARACTERS = 60;
+/** Characters of a field's path; clients name fields, too. */
+const LONGEST_FIELD = 200;
 
 /**
  * `value` as `schema` sees it.
@@ -18,7 +19,7 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
   if (result.success) return result.data;
   const issue = clearestIssue(result.error.issues);
   if (issue === undefined) throw new ThawError("INVALID", `${what} is malformed`);
-  const field = issue.path.length === 0 ? what : issue.path.join(".");
+  const field = issue.path.length === 0 ? what : shorten(issue.path.join("."), LONGEST_FIELD);
   const code = issue.code === "custom" && issue.params?.unsupported === true ? "UNSUPPORTED" : "INVALID";
   throw new ThawError(code, `${field}: ${describeIssue(issue, valueAt(value, issue.path))}`, {
     hint: code === "UNSUPPORTED" ? `Leave ${field} out.` : `Correct ${field} in ${what}.`,
@@ -49,7 +50,7 @@ export function clearestIssue(issues: readonly z.core.$ZodIssue[]): z.core.$ZodI
 export function describeIssue(issue: z.core.$ZodIssue, got: unknown): string {
   switch (issue.code) {
     case "unrecognized_keys":
-      return `unknown ${issue.keys.length === 1 ? "field" : "fields"} ${issue.keys.join(", ")}`;
+      return `unknown ${issue.keys.length === 1 ? "field" : "fields"} ${shorten(issue.keys.join(", "), LONGEST_FIELD)}`;
     case "invalid_type":
       return `expected ${issue.expected}, got ${show(got)}`;
     case "invalid_value":
@@ -65,13 +66,6 @@ export function describeIssue(issue: z.core.$ZodIssue, got: unknown): string {
     default:
       return `${lowerFirst(issue.message)}, got ${show(got)}`;
   }
-}
-
-/** A value as it may be repeated in a message: bounded, control characters escaped. */
-export function show(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
 }
 
 /** What lies at a path of a nested value, or undefined. */

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { CreateInput } from "../api/containers.ts";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { deviceOption, pairOption, securityOptions, tmpfsOption, ulimitOption } from "./isolation-options.ts";
 import { deviceRateFields, limitFields } from "./limit-options.ts";
@@ -92,7 +93,7 @@ function isolationConfig(options: ContainerOptions): HostConfigInput {
 
 function usernsOption(mode: string): "auto" | "host" {
   if (mode === "auto" || mode === "host") return mode;
-  throw new ThawError("INVALID", `--userns: expected auto or host, got ${JSON.stringify(mode)}`, {
+  throw new ThawError("INVALID", `--userns: expected auto or host, got ${show(mode)}`, {
     hint: "auto gives the container ids of its own, host uses the machine's.",
   });
 }

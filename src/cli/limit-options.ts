@@ -3,6 +3,7 @@
 import type { LimitsInput } from "../api/limits.ts";
 import { parseSize } from "../api/texts.ts";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import { collect } from "./command.ts";
 import { countOption, cpusOption, sizeOption } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
@@ -98,7 +99,7 @@ function rateOption(option: string, text: string, parse: (text: string) => numbe
   const at = text.lastIndexOf(":");
   const rate = parse(text.slice(at + 1));
   if (text.startsWith("/") && at > 0 && rate !== undefined) return { Path: text.slice(0, at), Rate: rate };
-  throw new ThawError("INVALID", `${option}: expected DEVICE:RATE, got ${JSON.stringify(text)}`, {
+  throw new ThawError("INVALID", `${option}: expected DEVICE:RATE, got ${show(text)}`, {
     hint: "For example /dev/sda:10m; rates of operations are whole numbers.",
   });
 }

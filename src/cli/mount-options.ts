@@ -1,7 +1,10 @@
 /** `-v` and `--mount` made what the API takes. Paths of this machine are made absolute here. */
+
 import { resolve } from "node:path";
 import type { CreateInput } from "../api/containers.ts";
 import { parseSize } from "../api/texts.ts";
+import { shorten } from "../common/show.ts";
+import { entryOf } from "../common/table.ts";
 import { bad } from "./options.ts";
 
 type Mount = NonNullable<NonNullable<NonNullable<CreateInput["HostConfig"]>["Mounts"]>>[number];
@@ -42,7 +45,7 @@ export function mountOption(text: string): Mount {
     const value = at < 0 ? "true" : part.slice(at + 1);
     const label = /^([^=]+)=?(.*)$/.exec(value);
     if (key === "volume-label" && label?.[1] !== undefined) labels[label[1]] = label[2] ?? "";
-    else fields.set(ALIASES[key] ?? key, value);
+    else fields.set(entryOf(ALIASES, key) ?? key, value);
   }
   return mountOf(text, fields, labels);
 }
@@ -76,7 +79,7 @@ function mountOf(text: string, fields: Map<string, string>, labels: Record<strin
     return { Type: type, ...common, TmpfsOptions: tmpfsFields(text, take("tmpfs-size"), take("tmpfs-mode")) };
   })();
   if (mount !== undefined && fields.size === 0 && common.Target !== "") return mount;
-  const unknown = fields.size > 0 ? ` without ${[...fields.keys()].join(", ")}` : "";
+  const unknown = fields.size > 0 ? ` without ${shorten([...fields.keys()].join(", "))}` : "";
   throw bad("--mount", `type=bind|volume|tmpfs,source=...,target=...[,readonly...]${unknown}`, text);
 }
 

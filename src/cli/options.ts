@@ -4,10 +4,11 @@
 import { readFileSync } from "node:fs";
 import { parseDuration, parseSize } from "../api/texts.ts";
 import { ThawError } from "../common/errors.ts";
+import { shorten, show } from "../common/show.ts";
 
 /** The error for an option whose text is not what it should be. */
 export function bad(option: string, expected: string, got: string): ThawError {
-  return new ThawError("INVALID", `${option}: expected ${expected}, got ${JSON.stringify(got)}`, {
+  return new ThawError("INVALID", `${option}: expected ${expected}, got ${show(got)}`, {
     hint: "Correct the option; every command explains its options with --help.",
   });
 }
@@ -19,11 +20,17 @@ export function sizeOption(option: string, text: string): number {
   return size;
 }
 
+/** Characters of a path in a message. */
+const LONGEST_PATH = 200;
+
+/** More than any machine has, few enough that billionths of them are exact. */
+const MOST_CPUS = 8192;
+
 /** Billionths of a CPU. @throws ThawError INVALID. */
 export function cpusOption(text: string): number {
   const cpus = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || cpus < 0.01)
-    throw bad("--cpus", "a number of CPUs such as 0.5, at least 0.01", text);
+  if (!/^\d+(\.\d+)?$/.test(text) || cpus < 0.01 || cpus > MOST_CPUS)
+    throw bad("--cpus", `a number of CPUs such as 0.5, at least 0.01, at most ${MOST_CPUS}`, text);
   return Math.round(cpus * 1e9);
 }
 
@@ -65,6 +72,9 @@ export function readText(path: string, option: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new ThawError("PATH_NOT_FOUND", `${option}: cannot read ${path}`, { hint: "Check the path.", cause });
+    throw new ThawError("PATH_NOT_FOUND", `${option}: cannot read ${shorten(path, LONGEST_PATH)}`, {
+      hint: "Check the path.",
+      cause,
+    });
   }
 }

@@ -1,4 +1,5 @@
 /** Limits of setrlimit(2) by the names that container engines use. */
+import { entryOf } from "../common/table.ts";
 import type { RlimitOp } from "../launcher/generated/protocol.ts";
 import type { Ulimit } from "./isolation.ts";
 
@@ -30,7 +31,7 @@ const INFINITY = 0xffff_ffff_ffff_ffffn;
 /** Operations that set the limits; unknown names are left out. */
 export function rlimitOps(ulimits: readonly Ulimit[]): RlimitOp[] {
   return ulimits.flatMap(({ name, soft, hard }) => {
-    const resource = RESOURCES[name];
+    const resource = entryOf(RESOURCES, name);
     return resource === undefined ? [] : [{ kind: "rlimit", resource, soft: limitOf(soft), hard: limitOf(hard) }];
   });
 }

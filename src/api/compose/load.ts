@@ -8,6 +8,7 @@ import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } fro
 import type { z } from "zod";
 import { ThawError } from "../../common/errors.ts";
 import { nearestWord } from "../../common/nearest.ts";
+import { shorten } from "../../common/show.ts";
 import { clearestIssue, describeIssue, valueAt } from "../validate.ts";
 import { contradiction, DEPLOY_KEYS } from "./limits.ts";
 import { type ComposeService, fileSchema, NOT_YET, serviceSchema } from "./schema.ts";
@@ -87,6 +88,9 @@ function checkService(source: Source, name: string): ComposeService {
   return service;
 }
 
+/** Characters: people name keys, and messages name those. */
+const LONGEST_MESSAGE = 500;
+
 /** A YAML text with positions. */
 class Source {
   readonly #document: Document.Parsed;
@@ -96,7 +100,12 @@ class Source {
 
   constructor(text: string, file: string) {
     this.#file = file;
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, merge: true });
+    this.#document = parseDocument(text, {
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      merge: true,
+      logLevel: "error",
+    });
     const [problem] = this.#document.errors;
     if (problem === undefined) return;
     const { line, col } = this.#lines.linePos(problem.pos[0]);
@@ -121,7 +130,20 @@ class Source {
           );
       },
     });
-    this.#value = this.#document.toJS({ maxAliasCount: 100 });
+    this.#value = this.#plain();
+  }
+
+  /** The document as values. An alias may name no anchor, or unfold to more than anybody wrote. */
+  #plain(): unknown {
+    try {
+      return this.#document.toJS({ maxAliasCount: 100 });
+    } catch (cause) {
+      const what = shorten(cause instanceof Error ? cause.message : String(cause), LONGEST_MESSAGE);
+      throw new ThawError("INVALID", `${this.#file}: not YAML: ${what}`, {
+        hint: "Correct the aliases (*name).",
+        cause,
+      });
+    }
   }
 
   /**
@@ -168,7 +190,7 @@ class Source {
 
   #errorAt(offset: number | undefined, code: "INVALID" | "UNSUPPORTED", message: string, hint: string): ThawError {
     const { line } = this.#lines.linePos(offset ?? 0);
-    return new ThawError(code, `${this.#file}:${Math.max(1, line)}: ${message}`, { hint });
+    return new ThawError(code, `${this.#file}:${Math.max(1, line)}: ${shorten(message, LONGEST_MESSAGE)}`, { hint });
   }
 
   /** Where the nearest node on the way to `at` begins: for a key, the key itself. */

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { BuildInput, BuildResult } from "../../api/images.ts";
 import { ThawError } from "../../common/errors.ts";
+import { show } from "../../common/show.ts";
 import { collect, makeCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { print, printError } from "../print.ts";
@@ -65,7 +66,7 @@ function splitArgument(text: string): [string, string] {
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
   const value = process.env[text];
   if (value !== undefined) return [text, value];
-  throw new ThawError("INVALID", `--build-arg: expected NAME=value, got ${JSON.stringify(text)}`, {
+  throw new ThawError("INVALID", `--build-arg: expected NAME=value, got ${show(text)}`, {
     hint: "A name alone takes its value from the environment, where it is not set.",
   });
 }

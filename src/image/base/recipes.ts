@@ -2,9 +2,11 @@
  * The base images that thaw makes itself, out of the Debian packages of the machine's own mirrors. A recipe is all
  * that decides what is in the image; its digest names the archive in the cache.
  */
+
 import { readFile } from "node:fs/promises";
 import { ThawError } from "../../common/errors.ts";
 import { execOk } from "../../common/exec.ts";
+import { entryOf } from "../../common/table.ts";
 import { type Digest, digestOf } from "../../content/index.ts";
 import { parseReference } from "../reference.ts";
 
@@ -27,7 +29,7 @@ const RECIPE_VERSION = 1;
 
 /** Whether thaw can make the image of that name by itself. */
 export function isBuiltinBase(name: string): boolean {
-  return parseReference(name).text in BUILTIN;
+  return Object.hasOwn(BUILTIN, parseReference(name).text);
 }
 
 /** What identifies the image: its content, as far as the recipe decides it, but not the mirror it came from. */
@@ -38,7 +40,7 @@ export function recipeDigest(recipe: Recipe): Digest {
 /** The recipe of a base image. @throws ThawError IMAGE_NOT_FOUND for an unknown name, UNSUPPORTED_MACHINE when this is no Debian. */
 export async function recipeFor(name: string): Promise<Recipe> {
   const reference = parseReference(name).text;
-  const builtin = BUILTIN[reference];
+  const builtin = entryOf(BUILTIN, reference);
   if (builtin === undefined) throw new ThawError("IMAGE_NOT_FOUND", `${name} is not one of thaw's base images`);
   return { reference, suite: await hostSuite(), ...builtin };
 }

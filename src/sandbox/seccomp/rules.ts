@@ -2,6 +2,7 @@
  * What a profile comes to for one container on this machine: its conditions are decided, and what is left is a flat
  * list of rules, one a line, as native/launcher/filter.c describes it.
  */
+import { entryOf } from "../../common/table.ts";
 import type { SeccompProfile, SeccompRule, SeccompWhen } from "./profile.ts";
 
 /** What a profile's conditions are about. */
@@ -76,7 +77,7 @@ function beyond({ defaultAction }: SeccompProfile, otherwise: string): string[] 
 function architectures({ archMap, architectures: listed }: SeccompProfile): string[] {
   const mapped = (archMap ?? []).find(({ architecture }) => architecture === NATIVE);
   const names = listed && listed.length > 0 ? listed : [NATIVE, ...(mapped?.subArchitectures ?? [])];
-  return [...new Set(names)].flatMap((name) => ARCHES[name] ?? []);
+  return [...new Set(names)].flatMap((name) => entryOf(ARCHES, name) ?? []);
 }
 
 /**
@@ -114,6 +115,6 @@ function actionOf(action: SeccompRule["action"], errno: number | null | undefine
 }
 
 function callOf(name: string): string {
-  const number = NEW_CALLS[name];
+  const number = entryOf(NEW_CALLS, name);
   return number === undefined ? name : `${name}@${number}`;
 }
