@@ -27,7 +27,7 @@ LIBRARY_C     := $(filter-out $(LAUNCHER_MAIN),$(LAUNCHER_C))
 TESTS_C       := $(sort $(wildcard tests/native/*.c))
 THAW_SOURCES  := $(shell find src -type f ! -name '*.test.ts' 2>/dev/null)
 
-.PHONY: all build setup setup-build demo test check format generate clean native-tests native-sanitized
+.PHONY: all build setup setup-build demo test test-v2 check format generate clean native-tests native-sanitized
 all: build
 
 build: dist/thaw dist/thaw-launcher
@@ -84,6 +84,11 @@ demo: setup
 
 test: setup native-tests
 	@$(BUN) scripts/run-tests.ts
+
+# The same tests where cgroup v2 is all there is: in a small virtual machine. Fetches qemu and a kernel first.
+test-v2: setup
+	@bash scripts/v2-machine.sh fetch
+	@$(BUN) test tests/v2.test.ts --timeout 120000
 
 check: dist/thaw-launcher native-sanitized
 	@$(BUN) scripts/run-checks.ts

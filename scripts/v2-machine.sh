@@ -1,7 +1,7 @@
 #!/bin/bash
 # A machine that has cgroup v2 and nothing else, for running tests on it wherever this one has v1 or hybrid:
 #
-#     scripts/v2-machine.sh fetch            gets Debian's kernel and busybox into the cache (80 MB); installs nothing
+#     scripts/v2-machine.sh fetch            gets Debian's kernel and busybox into the cache, and qemu where it is missing
 #     scripts/v2-machine.sh missing          says what is missing for `run`; nothing when all is there
 #     scripts/v2-machine.sh run COMMAND...   runs a command in the machine, with its exit code
 #
@@ -25,6 +25,7 @@ missing() {
 }
 
 fetch() {
+  command -v qemu-system-x86_64 >/dev/null || apt-get -qq install -y --no-install-recommends qemu-system-x86 >/dev/null
   [[ -e $CACHE/vmlinuz ]] && return
   local kernel module
   work=$(mktemp -d)

@@ -275,7 +275,7 @@ describe("run", () => {
     const chunk = new Uint8Array(300_000).fill(65);
     for (let n = 0; n < 10; n++) await run.write(chunk);
     run.endInput();
-    expect(await run.ended).toEqual({ exitCode: 0, error: undefined });
+    expect(await run.ended).toEqual({ exitCode: 0, note: "", error: undefined });
     expect(got.text.replaceAll("stdout:", "")).toBe(`${"A".repeat(3_000_000)}stderr:3000000 bytes`);
     expect(parts.containers.get("r")).toMatchObject({ id: got.id, state: "exited" });
   });

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { SPARE_MEMORY = 1 << 20 };
+
 /* The spare leaves of one directory: spare-0 ... spare-(count - 1). */
 struct shelf {
 	struct list link;
@@ -99,7 +101,7 @@ int cgroup_open(struct container *c, const char *path)
 
 /* --- the end of one ------------------------------------------------------------------------------------------- */
 
-static uint32_t read_oom_kills(const char *path)
+uint32_t cgroup_oom_kills(const char *path)
 {
 	static const char *const files[] = { "memory.oom_control", "memory.events" };
 	char file[PATH_MAX], text[512];
@@ -113,6 +115,30 @@ static uint32_t read_oom_kills(const char *path)
 	return 0;
 }
 
+/* A frozen v1 group would keep its dead; those of v2 can be killed as they are. */
+static void thaw_leaf(const char *path)
+{
+	char file[PATH_MAX];
+	snprintf(file, sizeof(file), "%s/freezer.state", path);
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "THAWED", 6);
+		close(fd);
+	}
+}
+
+void cgroup_thaw(const struct container *c)
+{
+	uint16_t code;
+	uint32_t next;
+	struct wire_reader fields;
+	struct progress p = { .plan = c->cleanup.plan };
+	for (; plan_peek(&p, &code, &fields, &next); p.at = next) {
+		if (code == OP_CGROUP_REMOVE || code == OP_CGROUP_SPARE)
+			thaw_leaf(wire_get_str(&fields).p); /* the first field of both */
+	}
+}
+
 static void kill_all(const char *path)
 {
 	char file[PATH_MAX], text[65536];
@@ -124,13 +150,7 @@ static void kill_all(const char *path)
 		if (pid > 1)
 			kill(pid, SIGKILL);
 	}
-	/* a frozen v1 group would keep its dead */
-	snprintf(file, sizeof(file), "%s/freezer.state", path);
-	int fd = open(file, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)!write(fd, "THAWED", 6);
-		close(fd);
-	}
+	thaw_leaf(path);
 }
 
 static int remove_leaf(const char *path)
@@ -145,7 +165,7 @@ static int remove_leaf(const char *path)
 
 int cgroup_remove(const char *path, uint32_t *oom_kills)
 {
-	*oom_kills += read_oom_kills(path);
+	*oom_kills += cgroup_oom_kills(path);
 	return remove_leaf(path);
 }
 
@@ -156,13 +176,21 @@ static bool is_empty(const char *path)
 	return read_small(AT_FDCWD, file, text, sizeof(text)) == 0;
 }
 
+/* Page cache that a container leaves is charged to its leaf, and would be to the next container's. */
+static bool holds_much(const char *path)
+{
+	char file[PATH_MAX], text[64];
+	snprintf(file, sizeof(file), "%s/memory.usage_in_bytes", path);
+	return read_small(AT_FDCWD, file, text, sizeof(text)) > 0 && strtoull(text, NULL, 10) > SPARE_MEMORY;
+}
+
 int cgroup_spare(const char *path, uint32_t most, uint32_t *oom_kills)
 {
 	char to[PATH_MAX];
-	uint32_t kills = read_oom_kills(path);
+	uint32_t kills = cgroup_oom_kills(path);
 	struct shelf *s = kills == 0 ? shelf_of(path, true) : NULL; /* that counter cannot be reset */
 	*oom_kills += kills;
-	if (!s || s->count >= most || !is_empty(path) || spare_path(s, s->count, to, sizeof(to)) < 0 || rename(path, to) < 0)
+	if (!s || s->count >= most || !is_empty(path) || holds_much(path) || spare_path(s, s->count, to, sizeof(to)) < 0 || rename(path, to) < 0)
 		return remove_leaf(path);
 	s->count++;
 	return 0;

@@ -231,7 +231,7 @@ static int shut_down(bool force)
 		return -EBUSY;
 	gateway_stop(); /* or a connection would wake what is being killed */
 	list_each(it, container_all())
-		container_kill(container_of(it, struct container, link));
+		container_end(container_of(it, struct container, link));
 	keeper_quit();
 	return 0;
 }
@@ -272,7 +272,7 @@ static int perform(struct client *cl, uint16_t code, uint64_t tag, struct wire_r
 			return -EBADMSG;
 		if (!(c = container_find(m.id.p)))
 			return -ESRCH;
-		container_kill(c);
+		container_end(c);
 		return 0;
 	}
 	case MSG_LIST: {

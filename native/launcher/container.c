@@ -92,6 +92,7 @@ struct container *container_new(struct wire_str id, int *error)
 
 static void release_kernel_things(struct container *c)
 {
+	oom_close(c);
 	for (unsigned i = 0; i < c->cgroup_count; i++)
 		close_fd(&c->cgroup_tasks[i]);
 	c->cgroup_count = 0;
@@ -181,6 +182,12 @@ void container_kill(struct container *c)
 				kill(p->pid, SIGKILL);
 		}
 	}
+}
+
+void container_end(struct container *c)
+{
+	container_kill(c);
+	cgroup_thaw(c);
 }
 
 int container_signal(struct container *c, int signo)

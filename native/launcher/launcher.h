@@ -7,6 +7,7 @@
  *   plan.c       walks a plan: host operations here, `spawn` for the rest
  *   cgroup.c     leaves: making, joining, removing, keeping for the next
  *   pool.c       sandboxes made ahead
+ *   oom.c        ends containers that are out of memory
  *   child.c      performs the child operations in the new process, up to exec
  *   root.c       those of them that build the root file system
  *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
@@ -112,6 +113,7 @@ struct container {
 	int32_t failed_status;
 	char detail[256];
 	struct timer retry;
+	struct oom *oom; /* watches its memory, with v1 and a limit */
 };
 
 /* A process that the launcher is the parent of. */
@@ -160,6 +162,9 @@ bool plan_peek(const struct progress *p, uint16_t *code, struct wire_reader *fie
 /* Both open the leaf for the container's children; `cgroup_make` takes a spare one when there is one. */
 int cgroup_make(struct container *c, const char *path);
 int cgroup_open(struct container *c, const char *path);
+uint32_t cgroup_oom_kills(const char *path);
+/* Lets the processes of a frozen v1 leaf go on. */
+void cgroup_thaw(const struct container *c);
 int cgroup_remove(const char *path, uint32_t *oom_kills);
 int cgroup_spare(const char *path, uint32_t most, uint32_t *oom_kills);
 
@@ -262,6 +267,8 @@ void container_advance(struct container *c);
 void container_phase(struct container *c, uint8_t phase, uint64_t ns);
 void container_fail(struct container *c, uint32_t op, uint16_t code, int error, int status, const char *detail);
 void container_kill(struct container *c);
+/* The same for one that may be frozen. */
+void container_end(struct container *c);
 void container_free(struct container *c);
 int container_signal(struct container *c, int signo);
 struct process *process_add(struct container *c, pid_t pid, enum role role, enum wait wait, uint32_t op);
@@ -275,6 +282,10 @@ bool containers_let_go(void); /* ends what only waits to be taken; false when an
 /* Called when nothing of a container is left; set by serve, run and loop. */
 extern void (*container_gone)(struct container *c);
 extern void (*container_up)(struct container *c);
+
+/* --- oom.c ---------------------------------------------------------------------------------------------------------- */
+int oom_watch(struct container *c, const char *path);
+void oom_close(struct container *c);
 
 /* --- stdio.c ------------------------------------------------------------------------------------------------------ */
 int stdio_open(struct streams *io, uint8_t mode, struct wire_str log);

@@ -332,6 +332,12 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		*what = op.path.p;
 		return set_file(op.path.p, op.value);
 	}
+	case OP_OOM_WATCH: {
+		struct op_oom_watch op;
+		op_decode_oom_watch(r, &op);
+		*what = op.path.p;
+		return oom_watch(c, op.path.p);
+	}
 	case OP_CGROUP_REMOVE: {
 		struct op_cgroup_remove op;
 		op_decode_cgroup_remove(r, &op);

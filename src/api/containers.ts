@@ -241,4 +241,6 @@ export interface ContainerStateDetails {
 export interface WaitResponse {
   readonly StatusCode: number;
   readonly Error?: { readonly Message: string };
+  /** What there is to say beside the exit code. */
+  readonly "x-thaw"?: { readonly Note: string };
 }

@@ -33,6 +33,8 @@ export interface RunStarted {
 export interface RunEnded {
   /** As a shell has it; that of a failed start is 125, 126 or 127, as Docker has it. */
   readonly StatusCode: number;
+  /** What there is to say beside its exit code: "killed: out of memory (limit 64m)". */
+  readonly Note?: string;
   /** Why the container could not be started. */
   readonly Error?: ErrorBody;
 }
@@ -46,6 +48,7 @@ export interface RunHandlers {
 /** How a container ended: by itself, or before it ran. */
 export interface RunEnd {
   readonly exitCode: number;
+  readonly note: string;
   readonly error: ThawError | undefined;
 }
 
@@ -128,9 +131,9 @@ class Answers {
       this.#complete = this.#detached;
       this.#handlers.onStarted(this.#parsed<RunStarted>().Id);
     } else if (number === RunFrame.ended) {
-      const { StatusCode: exitCode, Error: error } = this.#parsed<RunEnded>();
+      const { StatusCode: exitCode, Note: note = "", Error: error } = this.#parsed<RunEnded>();
       this.#complete = true;
-      this.#ended = { exitCode, error: error === undefined ? undefined : errorFromBody(error, 500) };
+      this.#ended = { exitCode, note, error: error === undefined ? undefined : errorFromBody(error, 500) };
     }
   }
 

@@ -5,7 +5,12 @@ import type { FailedMessage } from "../launcher/generated/protocol.ts";
 import { planFailure } from "../launcher/index.ts";
 
 /** @throws ThawError WRONG_STATE or CHECKPOINT_FAILED with what to do. */
-export function checkDumpable({ spec, state }: Container): void {
+export function checkDumpable({ spec, state, paused }: Container): void {
+  if (paused) {
+    throw new ThawError("WRONG_STATE", `${spec.name} is paused, expected it to run`, {
+      hint: `Let it go on first: thaw unpause ${spec.name}`,
+    });
+  }
   if (state !== "running") {
     throw new ThawError("WRONG_STATE", `${spec.name} is ${state}, expected it to run`, {
       hint: `Start it first: thaw start ${spec.name}`,

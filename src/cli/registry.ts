@@ -53,6 +53,11 @@ export const SECTIONS: readonly Section[] = [
       { name: "logs", summary: "Show a container's output", load: () => import("./commands/logs.ts") },
       { name: "stop", summary: "Stop containers", load: () => import("./commands/stop.ts") },
       { name: "kill", summary: "Send a signal to containers", load: () => import("./commands/kill.ts") },
+      { name: "pause", summary: "Stop containers where they are", load: () => import("./commands/pause.ts") },
+      { name: "unpause", summary: "Let paused containers go on", load: () => import("./commands/unpause.ts") },
+      { name: "update", summary: "Change limits of containers", load: () => import("./commands/update.ts") },
+      { name: "stats", summary: "Show what containers use", load: () => import("./commands/stats.ts") },
+      { name: "top", summary: "Show the processes of a container", load: () => import("./commands/top.ts") },
       { name: "rm", summary: "Remove containers", load: () => import("./commands/rm.ts") },
       {
         name: "wait",

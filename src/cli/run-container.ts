@@ -9,6 +9,7 @@ import type { CreateInput } from "../api/containers.ts";
 import type { RunEnd, RunningContainer } from "../api/run.ts";
 import { ThawError } from "../common/errors.ts";
 import { Output } from "./output.ts";
+import { printError } from "./print.ts";
 
 export interface RunTarget {
   readonly name: string | undefined;
@@ -69,8 +70,10 @@ export async function runAttached(client: ApiClient, { name, request, input, tty
     run = await client.run({ name }, request, { onStarted, onOutput: pump.push });
     pump.control(run);
     if (input) void copyInput(run, started).catch(() => undefined);
-    const code = exitCodeOf(await run.ended);
+    const end = await run.ended;
+    const code = exitCodeOf(end);
     await pump.drained();
+    if (end?.note) printError(`thaw: ${end.note}`);
     return code;
   } finally {
     for (const restore of restores) restore();

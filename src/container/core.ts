@@ -21,6 +21,7 @@ import type { StartFailure } from "./outcome.ts";
 import { type ContainerPlace, containerPlace, newContainerId } from "./place.ts";
 import { type ContainerNetwork, type ContainerPlan, runOf } from "./plans.ts";
 import { PublishedPorts } from "./ports.ts";
+import { Resources } from "./resources.ts";
 import { ContainerStore } from "./store.ts";
 import type { Container, ContainerSpec } from "./types.ts";
 import { ContainerVolumes, type VolumeUser } from "./volumes.ts";
@@ -43,6 +44,7 @@ export class ContainerCore {
   readonly store: ContainerStore;
   readonly ports: PublishedPorts;
   readonly lifecycle: Lifecycle;
+  readonly resources: Resources;
   readonly attachments: Attachments;
   readonly filters: SeccompFilters;
   readonly volumes: ContainerVolumes;
@@ -69,6 +71,7 @@ export class ContainerCore {
       leave: (id) => this.networks.leave(id),
       discard: (container) => this.discard(container),
     });
+    this.resources = new Resources({ store: this.store, cgroups: parts.cgroups, lifecycle: this.lifecycle });
   }
 
   place(id: string): ContainerPlace {
@@ -134,7 +137,10 @@ export class ContainerCore {
   /** Resolves when it has ended and nothing of its sandbox is left. */
   async killAndWait(container: Container): Promise<void> {
     const ended = this.lifecycle.ended(container);
-    await this.parts.launcher.request({ kind: "kill", id: container.id });
+    await this.parts.launcher.request({ kind: "kill", id: container.id }).catch((error: unknown) => {
+      // It may have ended by itself just now, and then there is nothing to kill.
+      if (this.store.find(container.id)?.state !== "exited") throw error;
+    });
     await ended;
   }
 

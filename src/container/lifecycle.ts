@@ -163,7 +163,7 @@ export class Lifecycle {
 
   /** It has ended. Those who wait are told when its ports are closed and the launcher was told to drop its record. */
   finish(container: Container, outcome: Outcome): void {
-    const ended: Container = { ...container, ...outcome, state: "exited", pid: 0 };
+    const ended: Container = { ...container, ...outcome, state: "exited", pid: 0, paused: false };
     const brief = ended.spec.autoRemove && ended.service === undefined;
     // One that removes itself needs no row of its end: after a crash it is removed, whatever its row says.
     const recorded = this.#change(ended, brief);
@@ -192,6 +192,11 @@ export class Lifecycle {
     this.#parts.store.update(container);
     await this.#parts.launcher.request({ kind: "forget", id: container.id });
     this.#unrecorded.delete(container.id);
+  }
+
+  /** Keeps a change that is none of its state, and tells of it. False when the row could not be written. */
+  record(container: Container): boolean {
+    return this.#change(container, false);
   }
 
   #change(container: Container, inMemoryOnly: boolean): boolean {

@@ -20,9 +20,18 @@ import { startFailure } from "./outcome.ts";
 import type { ContainerPlace } from "./place.ts";
 import { ALONE, type ContainerNetwork, type ContainerPlan, filterOf, lowersOf, startOf } from "./plans.ts";
 import { reconcileContainers } from "./reconcile.ts";
-import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord, RemoveOptions } from "./types.ts";
+import type {
+  Attachment,
+  Container,
+  ContainerManager,
+  ContainerResources,
+  ContainerSpec,
+  LogRecord,
+  RemoveOptions,
+} from "./types.ts";
 import type { ContainerVolumes } from "./volumes.ts";
 
+const SIGKILL = 9;
 const SIGTERM = 15;
 /** As Docker has it. */
 const STOP_SECONDS = 10;
@@ -59,6 +68,10 @@ export class Containers implements ContainerManager {
 
   get networks(): Networks {
     return this.#core.networks;
+  }
+
+  get resources(): ContainerResources {
+    return this.#core.resources;
   }
 
   async create(spec: ContainerSpec): Promise<Container> {
@@ -136,6 +149,9 @@ export class Containers implements ContainerManager {
     }
     if (container.state !== "running") throw wrongState(container, "sent a signal");
     await this.#core.parts.launcher.request({ kind: "signal", id: container.id, signo });
+    // A paused one could not come to its end. Any other signal waits for `unpause`.
+    const { stopSignal = SIGTERM } = container.spec.isolation ?? {};
+    if (signo === SIGKILL || signo === stopSignal) await this.#core.resources.release(container.id);
   }
 
   async stop(idOrName: string, timeoutMs?: number, signo?: number): Promise<void> {
@@ -147,6 +163,7 @@ export class Containers implements ContainerManager {
     const ended = lifecycle.ended(container);
     // It may have ended by itself just now.
     await parts.launcher.request({ kind: "signal", id: container.id, signo: signo ?? stopSignal }).catch(() => {});
+    await this.#core.resources.release(container.id);
     const { promise: late, resolve } = Promise.withResolvers<"late">();
     // A timer cannot be set for longer.
     const timer = limit > LONGEST_TIMER_MS ? undefined : setTimeout(() => resolve("late"), Math.max(0, limit));

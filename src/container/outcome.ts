@@ -33,6 +33,21 @@ export function exitedOutcome(end: { waitStatus: number; oomKills: number; atNs:
   return { exitCode: exitCodeOf(end.waitStatus), oomKilled, error: "", finishedAt: milliseconds(end.atNs) };
 }
 
+const SIZE_UNITS = [
+  ["g", 2 ** 30],
+  ["m", 2 ** 20],
+  ["k", 2 ** 10],
+] as const;
+
+/** What there is to say about an end beyond its exit code: "killed: out of memory (limit 64m)", or "". */
+export function endNote({ oomKilled, spec }: Pick<Container, "oomKilled" | "spec">): string {
+  if (!oomKilled) return "";
+  const { memory } = spec.limits;
+  if (memory === undefined) return "killed: the machine was out of memory";
+  const [unit, size] = SIZE_UNITS.find(([, bytes]) => memory % bytes === 0) ?? ["", 1];
+  return `killed: out of memory (limit ${memory / size}${unit})`;
+}
+
 /** A start that failed, as the caller of start gets it and as the row keeps it. */
 export interface StartFailure {
   readonly error: ThawError;

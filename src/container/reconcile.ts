@@ -7,6 +7,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerMessage, ContainerState } from "../launcher/generated/protocol.ts";
 import type { LauncherListing } from "../launcher/index.ts";
+import { isFrozen } from "../sandbox/index.ts";
 import type { ContainerCore } from "./core.ts";
 import { exitedOutcome, milliseconds } from "./outcome.ts";
 import type { Container } from "./types.ts";
@@ -52,7 +53,7 @@ async function removeLeaves(
 }
 
 async function settleRow(
-  { lifecycle }: ContainerCore,
+  { lifecycle, parts: { cgroups } }: ContainerCore,
   container: Container,
   record: ContainerMessage | undefined,
 ): Promise<void> {
@@ -63,7 +64,8 @@ async function settleRow(
   } else if (record.state === ContainerState.running || record.state === ContainerState.stopping) {
     // The list may be older than an exit that was told since.
     if (state === "exited" && container.startedAt === milliseconds(record.startedNs)) return;
-    lifecycle.started(container, { pid: record.pid, atNs: record.startedNs });
+    const paused = isFrozen(cgroups, id);
+    lifecycle.started({ ...container, paused }, { pid: record.pid, atNs: record.startedNs });
   } else if (record.state === ContainerState.exited && state !== "exited") {
     lifecycle.finish(container, exitedOutcome({ ...record, atNs: record.endedNs }));
   } else if (record.state === ContainerState.failed && state !== "exited") {

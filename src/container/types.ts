@@ -4,7 +4,8 @@
  * is the wish, the launcher's record is the fact; `ContainerManager.reconcile` makes them agree after a crash.
  */
 import type { NetworkAttachment, NetworkChoice, NetworkManager } from "../network/index.ts";
-import type { CgroupLimits } from "../sandbox/index.ts";
+import type { CgroupLimits, CgroupStats } from "../sandbox/index.ts";
+import type { ContainerProcess } from "./processes.ts";
 
 export type { DeviceRate } from "../sandbox/index.ts";
 
@@ -95,6 +96,8 @@ export interface Container {
   readonly state: ContainerState;
   /** The host's pid of the main process while running, else 0. */
   readonly pid: number;
+  /** Running, and all of it stands still. Not in the row: the kernel knows. */
+  readonly paused?: boolean;
   /** 0-255 as a shell gives it; 128 + n after signal n. */
   readonly exitCode: number;
   readonly oomKilled: boolean;
@@ -135,9 +138,27 @@ export interface RemoveOptions {
   readonly volumes?: boolean;
 }
 
+/** What is done to a running container through its cgroups. Instances of services are left alone. */
+export interface ContainerResources {
+  /** Stops all of it where it is. Resolves when it stands still. @throws ThawError WRONG_STATE, TIMEOUT. */
+  pause(idOrName: string): Promise<void>;
+  /** Lets it go on. @throws ThawError WRONG_STATE when it is not paused. */
+  unpause(idOrName: string): Promise<void>;
+  /**
+   * Changes the limits that are given: of what runs at once, of what does not when it is started. All or none.
+   * @throws ThawError INVALID, UNSUPPORTED_MACHINE, WRONG_STATE (less memory than it uses), NO_SPACE.
+   */
+  update(idOrName: string, changes: Partial<Limits>): Promise<Container>;
+  /** What it uses now; all zero when it does not run. */
+  stats(idOrName: string): Promise<CgroupStats>;
+  /** @throws ThawError WRONG_STATE when it does not run. */
+  processes(idOrName: string): Promise<ContainerProcess[]>;
+}
+
 export interface ContainerManager {
   /** What the containers are connected to. */
   readonly networks: NetworkManager;
+  readonly resources: ContainerResources;
   /** @throws ThawError NAME_IN_USE, PATH_NOT_FOUND, INVALID, NO_SPACE. */
   create(spec: ContainerSpec): Promise<Container>;
   /** Resolves when the program was exec'd. @throws ThawError START_FAILED (no such program...), WRONG_STATE. */

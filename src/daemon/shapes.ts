@@ -2,6 +2,7 @@
  * Containers in the shapes of the Docker Engine API.
  */
 import type { ContainerDetails, ContainerSummary, PortSummary, ThawFacts } from "../api/containers.ts";
+import { endNote } from "../container/index.ts";
 import type { Container } from "../container/types.ts";
 import type { NetworkManager } from "../network/index.ts";
 import type { IdRange } from "../sandbox/index.ts";
@@ -20,7 +21,7 @@ export function containerSummary(
   networks: NetworkManager,
   now: number,
 ): ContainerSummary {
-  const { id, spec, state } = container;
+  const { id, spec } = container;
   return {
     Id: id,
     Names: [`/${spec.name}`],
@@ -30,7 +31,7 @@ export function containerSummary(
     Created: Math.floor(container.createdAt / 1000),
     Ports: ports(container),
     Labels: spec.labels,
-    State: state,
+    State: shownState(container),
     Status: statusText(container, now),
     HostConfig: { NetworkMode: networkMode(spec) },
     NetworkSettings: { Networks: networksOf(networks, container) },
@@ -64,15 +65,15 @@ export function containerDetails(container: Container, imageId: string, networks
 function stateDetails(container: Container): ContainerDetails["State"] {
   const { state } = container;
   return {
-    Status: state,
+    Status: shownState(container),
     Running: state === "running",
-    Paused: false,
+    Paused: container.paused === true,
     Restarting: false,
     OOMKilled: container.oomKilled,
     Dead: state === "dead",
     Pid: container.pid,
     ExitCode: container.exitCode,
-    Error: container.error,
+    Error: container.error || endNote(container),
     StartedAt: timeText(container.startedAt),
     FinishedAt: timeText(container.finishedAt),
   };
@@ -135,9 +136,19 @@ function ports({ spec }: Container): PortSummary[] {
   }));
 }
 
-function statusText({ state, exitCode, startedAt, finishedAt, error }: Container, now: number): string {
-  if (state === "running") return `Up ${spanText(now - startedAt)}`;
-  if (state === "exited") return `Exited (${exitCode}) ${spanText(now - finishedAt)} ago`;
+/** The state in Docker's words: a paused container runs, and is called paused. */
+export function shownState({ state, paused }: Container): string {
+  return state === "running" && paused ? "paused" : state;
+}
+
+function statusText(
+  { state, paused, exitCode, oomKilled, startedAt, finishedAt, error }: Container,
+  now: number,
+): string {
+  if (state === "running") return `Up ${spanText(now - startedAt)}${paused ? " (Paused)" : ""}`;
+  if (state === "exited") {
+    return `Exited (${exitCode}) ${spanText(now - finishedAt)} ago${oomKilled ? " (out of memory)" : ""}`;
+  }
   if (state === "dead") return "Dead";
   return error === "" ? "Created" : "Created (could not start)";
 }

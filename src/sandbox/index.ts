@@ -10,10 +10,20 @@ export {
 export {
   type CgroupLayout,
   type CgroupLimits,
+  type CgroupStats,
   Cgroups,
+  cgroupPids,
+  changeLimits,
   DEFAULT_PIDS,
   type DeviceRate,
+  type DiskUse,
   detectCgroups,
+  freeze,
+  freshLeaves,
+  isFrozen,
+  isReusable,
+  readStats,
+  thaw,
 } from "./cgroups/index.ts";
 export { hostDevices } from "./devices.ts";
 export type * from "./isolation.ts";

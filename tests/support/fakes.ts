@@ -7,7 +7,14 @@ import { stdcopyFrame } from "../../src/api/stdcopy.ts";
 import { openDatabase } from "../../src/common/database.ts";
 import { ThawError } from "../../src/common/errors.ts";
 import { thawPaths } from "../../src/common/paths.ts";
-import type { Attachment, Container, ContainerManager, ContainerSpec, LogRecord } from "../../src/container/types.ts";
+import type {
+  Attachment,
+  Container,
+  ContainerManager,
+  ContainerResources,
+  ContainerSpec,
+  LogRecord,
+} from "../../src/container/types.ts";
 import { ContainerVolumes } from "../../src/container/volumes.ts";
 import type { Images, Parts, ResolvedImage } from "../../src/daemon/parts.ts";
 import { Listeners } from "../../src/launcher/listeners.ts";
@@ -32,9 +39,20 @@ class FakeNetworks implements NetworkManager {
   async takeDown() {}
 }
 
+const notHere = () => Promise.reject(new ThawError("INTERNAL", "not in this test"));
+/** They need a kernel: tests/limits.test.ts. */
+const fakeResources: ContainerResources = {
+  pause: notHere,
+  unpause: notHere,
+  update: notHere,
+  stats: notHere,
+  processes: notHere,
+};
+
 /** What a test does to the fake containers, beyond what the API can. */
 export class FakeContainers implements ContainerManager {
   readonly networks = new FakeNetworks();
+  readonly resources = fakeResources;
   readonly all = new Map<string, Container>();
   readonly records = new Map<string, LogRecord[]>();
   readonly signals: number[] = [];

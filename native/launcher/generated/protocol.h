@@ -107,6 +107,7 @@ enum {
 	OP_CGROUP_REMOVE = 4,
 	OP_MAKE_DIR = 5,
 	OP_REMOVE_TREE = 6,
+	OP_OOM_WATCH = 25,
 	OP_SPAWN = 7,
 	OP_ADOPT = 8,
 	OP_USER_MAKE = 20,
@@ -355,6 +356,10 @@ struct op_make_dir {
 };
 
 struct op_remove_tree {
+	struct wire_str path;
+};
+
+struct op_oom_watch {
 	struct wire_str path;
 };
 
@@ -912,6 +917,12 @@ static inline bool op_decode_remove_tree(struct wire_reader *r, struct op_remove
 	return wire_end(r);
 }
 
+static inline bool op_decode_oom_watch(struct wire_reader *r, struct op_oom_watch *out)
+{
+	out->path = wire_get_str(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_spawn(struct wire_reader *r, struct op_spawn *out)
 {
 	out->role = wire_get_u8(r);
@@ -1348,6 +1359,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 6: {
 		struct op_remove_tree op;
 		return op_decode_remove_tree(r, &op);
+	}
+	case 25: {
+		struct op_oom_watch op;
+		return op_decode_oom_watch(r, &op);
 	}
 	case 7: {
 		struct op_spawn op;

@@ -2,7 +2,7 @@
 import type { WaitResponse } from "../../api/containers.ts";
 import { forEachName, makeCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { failedToo, print } from "../print.ts";
+import { failedToo, print, printError } from "../print.ts";
 
 export const command = ({ client }: Context) =>
   makeCommand("wait", "Wait until containers have exited and print their exit codes.", [
@@ -13,8 +13,9 @@ export const command = ({ client }: Context) =>
       await forEachName(
         names,
         async (id) => {
-          const { StatusCode } = await client.json<WaitResponse>("containerWait", { params: { id } });
+          const { StatusCode, "x-thaw": thaw } = await client.json<WaitResponse>("containerWait", { params: { id } });
           print(String(StatusCode));
+          if (thaw?.Note) printError(`thaw: ${id}: ${thaw.Note}`);
         },
         failedToo,
       );

@@ -18,7 +18,7 @@ import type { Call, Handler } from "../call.ts";
 import { hasLabel } from "../labels.ts";
 import { withVolumesFrom } from "../mounts.ts";
 import type { Parts } from "../parts.ts";
-import { containerDetails, containerSummary } from "../shapes.ts";
+import { containerDetails, containerSummary, shownState } from "../shapes.ts";
 import { signalNumber } from "../signals.ts";
 import { containerSpec, rootfsDefaults } from "../spec.ts";
 
@@ -106,12 +106,13 @@ function list(parts: Parts, call: Call) {
 }
 
 /** Values of one filter are alternatives; all filters must hold. */
-function passes({ id, spec, state }: Container, filters: ContainerFilters): boolean {
+function passes(container: Container, filters: ContainerFilters): boolean {
+  const { id, spec } = container;
   const some = (values: string[] | undefined, test: (value: string) => boolean) => values?.some(test) ?? true;
   return (
     some(filters.id, (value) => id.startsWith(value)) &&
     some(filters.name, (value) => spec.name.includes(value.replace(/^\//, ""))) &&
-    some(filters.status, (value) => state === value) &&
+    some(filters.status, (value) => shownState(container) === value) &&
     some(filters.ancestor, (value) => spec.image === value || spec.image === `${value}:latest`) &&
     some(filters.label, (value) => hasLabel(spec.labels, value))
   );

@@ -4,6 +4,7 @@ import type { Parts } from "../parts.ts";
 import { containerRoutes } from "./containers.ts";
 import { imageRoutes } from "./images.ts";
 import { networkRoutes } from "./networks.ts";
+import { resourceRoutes } from "./resources.ts";
 import { runRoutes } from "./run.ts";
 import { streamRoutes } from "./streams.ts";
 import { systemRoutes } from "./system.ts";
@@ -15,6 +16,7 @@ export function handlers(parts: Parts): Handlers {
     ...systemRoutes(parts),
     ...containerRoutes(parts),
     ...streamRoutes(parts),
+    ...resourceRoutes(parts),
     ...runRoutes(parts),
     ...imageRoutes(parts),
     ...volumeRoutes(parts),

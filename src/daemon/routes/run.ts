@@ -8,6 +8,7 @@ import type { RouteName } from "../../api/routes.ts";
 import { type RunEnded, RunFrame, type RunStarted } from "../../api/run.ts";
 import { FrameReader, frame } from "../../api/stdcopy.ts";
 import { asThawError, ThawError } from "../../common/errors.ts";
+import { endNote } from "../../container/index.ts";
 import type { Attachment, Container } from "../../container/types.ts";
 import type { Call, Handler } from "../call.ts";
 import type { Parts } from "../parts.ts";
@@ -67,10 +68,13 @@ async function runAttached(
     if (!spec.tty) frames.push(bytes);
     await call.write(spec.tty ? frame(1, bytes) : bytes, socket);
   }
-  const { exitCode } = await ended;
+  const end = await ended;
+  const note = endNote(end);
   // The launcher died in the middle of a frame: nothing more can be said on this connection.
   if (!frames.atBoundary) return void socket.destroy();
-  socket.end(json(RunFrame.ended, { StatusCode: exitCode } satisfies RunEnded));
+  socket.end(
+    json(RunFrame.ended, { StatusCode: end.exitCode, ...(note === "" ? {} : { Note: note }) } satisfies RunEnded),
+  );
 }
 
 /** @throws ThawError when that is not possible; the container is removed then. */

@@ -5,6 +5,7 @@ import type { Duplex, Readable } from "node:stream";
 import { attachQuerySchema, logsQuerySchema, type WaitResponse, waitQuerySchema } from "../../api/containers.ts";
 import type { RouteName } from "../../api/routes.ts";
 import { ThawError } from "../../common/errors.ts";
+import { endNote } from "../../container/index.ts";
 import type { Attachment, Container } from "../../container/types.ts";
 import type { Call, Handler } from "../call.ts";
 import { logOutput } from "../logs.ts";
@@ -40,6 +41,7 @@ async function wait({ containers, removals }: Parts, call: Call): Promise<void> 
   const container = await waiting;
   const answer: WaitResponse = {
     StatusCode: container.exitCode,
+    ...(endNote(container) === "" ? {} : { "x-thaw": { Note: endNote(container) } }),
     ...(container.error === "" ? {} : { Error: { Message: container.error } }),
   };
   call.response.end(JSON.stringify(answer));

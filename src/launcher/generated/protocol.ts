@@ -347,6 +347,11 @@ export interface RemoveTreeOp {
   readonly path: string;
 }
 
+export interface OomWatchOp {
+  readonly kind: "oom_watch";
+  readonly path: string;
+}
+
 export interface SpawnOp {
   readonly kind: "spawn";
   readonly role: number;
@@ -724,6 +729,7 @@ export type HostOp =
   | CgroupRemoveOp
   | MakeDirOp
   | RemoveTreeOp
+  | OomWatchOp
   | SpawnOp
   | AdoptOp
   | UserMakeOp
@@ -823,6 +829,7 @@ const OP_CODES = {
   cgroup_remove: 4,
   make_dir: 5,
   remove_tree: 6,
+  oom_watch: 25,
   spawn: 7,
   adopt: 8,
   user_make: 20,
@@ -890,6 +897,7 @@ export const opNames: Record<number, string> = {
   4: "cgroup_remove",
   5: "make_dir",
   6: "remove_tree",
+  25: "oom_watch",
   7: "spawn",
   8: "adopt",
   20: "user_make",
@@ -1169,6 +1177,9 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "remove_tree":
       w.str(value.path);
       return;
+    case "oom_watch":
+      w.str(value.path);
+      return;
     case "spawn":
       w.u8(value.role);
       w.u8(value.wait);
@@ -1406,6 +1417,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "make_dir", path: r.str(), mode: r.u32() };
     case 6:
       return { kind: "remove_tree", path: r.str() };
+    case 25:
+      return { kind: "oom_watch", path: r.str() };
     case 7:
       return { kind: "spawn", role: r.u8(), wait: r.u8(), namespaces: r.u64(), join: r.u8() };
     case 8:

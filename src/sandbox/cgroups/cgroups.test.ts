@@ -93,15 +93,15 @@ test.each<[Partial<CgroupLimits>, string[], string[]]>([
   [{ nanoCpus: 1e7 }, ["cpu.cfs_period_us=100000", "cpu.cfs_quota_us=1000"], ["cpu.max=1000 100000"]],
   [{ cpuPeriod: 20_000, cpuQuota: 5000 }, ["cpu.cfs_period_us=20000", "cpu.cfs_quota_us=5000"], ["cpu.max=5000 20000"]],
   [{ cpuQuota: -1 }, ["cpu.cfs_period_us=100000", "cpu.cfs_quota_us=-1"], ["cpu.max=max 100000"]],
-  [{ cpuShares: 2048 }, ["cpu.shares=2048"], ["cpu.weight=79"]],
+  [{ cpuShares: 2048 }, ["cpu.shares=2048"], ["cpu.weight=174"]],
 ])("%j in both worlds", (limits, v1, v2) => {
   const without = (list: string[]) => list.filter((setting) => setting !== "pids.max=512");
   expect(without(settings(HYBRID, { ...NONE, ...limits }))).toEqual(v1);
   expect(without(settings(UNIFIED, { ...NONE, ...limits })).toSorted()).toEqual(v2.toSorted());
 });
 
-test("shares keep their ends as weights", () => {
-  expect([2, 1024, 262_144].map(weightOfShares)).toEqual([1, 39, 10_000]);
+test("shares keep their ends and their default as weights", () => {
+  expect([2, 1024, 262_144].map(weightOfShares)).toEqual([1, 100, 10_000]);
 });
 
 test("without limits the processes are still bounded", () => {

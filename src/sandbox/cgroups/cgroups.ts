@@ -92,10 +92,15 @@ export class Cgroups {
 
   /** Operations that set a container's limits; the leaves are there, and may be joined already. */
   limit(id: string, limits: CgroupLimits): HostOp[] {
-    return this.#set(
-      id,
-      this.settings(limits).filter((setting) => !this.#isFirst(setting)),
-    );
+    const memory = this.layout.version === 1 ? this.leaf(id, "memory") : undefined;
+    return [
+      ...this.#set(
+        id,
+        this.settings(limits).filter((setting) => !this.#isFirst(setting)),
+      ),
+      // Without a limit too: one may be given later.
+      ...(memory === undefined ? [] : [{ kind: "oom_watch", path: memory } as const]),
+    ];
   }
 
   /** Nobody can join a v1 cpuset that is empty. */

@@ -121,9 +121,13 @@ function cpuV2(limits: CgroupLimits): Setting[] {
   return settings;
 }
 
-/** Shares 2..262144 as a v2 weight 1..10000, in the proportion that container runtimes agreed on. */
+/**
+ * Shares 2..262144 as a v2 weight 1..10000. A curve through both ends and through what everybody has by default: 1024
+ * shares are a weight of 100. In a straight line they would be 39, and asking for the default would halve it.
+ */
 export function weightOfShares(shares: number): number {
-  return 1 + Math.floor(((shares - 2) * 9999) / 262_142);
+  const log = Math.log2(shares);
+  return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34) - 1e-9);
 }
 
 function cpusetV1({ cpusetCpus, cpusetMems }: CgroupLimits, { cpuset }: SettingsContext): Setting[] {
