@@ -223,6 +223,13 @@ check(`a setuid program gives what it says, inside${missing}`, async () => {
   rmSync(suid);
 });
 
+check(`an id beyond the range is refused, for it is another container's${missing}`, async () => {
+  const expected = { code: "INVALID", message: expect.stringContaining("there is no id 70000") };
+  await expect(shell("id", { user: "70000" })).rejects.toMatchObject(expected);
+  const tmpfs = [{ target: "/scratch", flags: 0, options: "uid=70000" }];
+  await expect(shell("id", { isolation: { tmpfs } })).rejects.toMatchObject(expected);
+});
+
 check(`isolation options mean the same in it${missing}`, async () => {
   const isolation = {
     readonlyRoot: true,

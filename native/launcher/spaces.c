@@ -125,7 +125,7 @@ static int fill_view(struct child *child, int dir, const struct op_cgroup_view *
 	struct wire_reader links = { op->links.p, op->links.p + op->links.len, false };
 	for (uint32_t i = 0; i < op->names.count; i++) {
 		const char *name = wire_get_str(&names).p, *path = wire_get_str(&paths).p;
-		int tree = open_cgroup(child, path);
+		int tree = strchr(name, '/') || name[0] == '.' ? child_fail(child, -EINVAL, name) : open_cgroup(child, path);
 		if (tree < 0)
 			return tree;
 		int error = mkdirat(dir, name, 0755) < 0 ||
@@ -138,6 +138,8 @@ static int fill_view(struct child *child, int dir, const struct op_cgroup_view *
 	}
 	for (uint32_t i = 0; i + 1 < op->links.count; i += 2) {
 		const char *name = wire_get_str(&links).p, *text = wire_get_str(&links).p;
+		if (strchr(name, '/'))
+			return child_fail(child, -EINVAL, name);
 		if (symlinkat(text, dir, name) < 0)
 			return child_fail(child, -errno, name);
 	}

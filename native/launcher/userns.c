@@ -34,13 +34,13 @@ void userns_close(struct userns *u)
 
 /* --- in the launcher ---------------------------------------------------------------------------------------------- */
 
-static int keep_alive(void *unused) __attribute__((noreturn));
-static int keep_alive(void *unused)
+static int keep_alive(void *launcher) __attribute__((noreturn));
+static int keep_alive(void *launcher)
 {
-	(void)unused;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
+	while (getppid() == *(const pid_t *)launcher)
 		pause();
+	_exit(0); /* it died before it could be noticed */
 }
 
 static int open_ns(pid_t pid, const char *kind)
@@ -110,7 +110,7 @@ int userns_make(struct container *c, const struct op_user_make *op)
 	userns_close(&c->userns);
 	/* shares our memory, so nothing is copied; without an exit signal it disturbs no one */
 	int flags = CLONE_VM | CLONE_FILES | CLONE_NEWUSER | (int)op->namespaces;
-	pid_t pid = clone(keep_alive, stack + sizeof(stack), flags, NULL);
+	pid_t own = getpid(), pid = clone(keep_alive, stack + sizeof(stack), flags, &own);
 	if (pid < 0)
 		return -errno;
 	int error = write_map(pid, "uid_map", op);

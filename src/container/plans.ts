@@ -4,6 +4,7 @@ import {
   type Cgroups,
   chosenCapabilities,
   cleanupPlan,
+  hostId,
   lookupUser,
   type ProgramOptions,
   type SandboxNetwork,
@@ -62,7 +63,7 @@ export async function filterOf(spec: ContainerSpec, filters: SeccompFilters): Pr
   return filters.of(spec.security?.seccomp ?? usual, chosenCapabilities(spec.isolation ?? {}));
 }
 
-/** The plan of a plain start. @throws ThawError INVALID when the user is not in the image. */
+/** The plan of a plain start. @throws ThawError INVALID when the user is not in the image or its user namespace. */
 export function startOf(
   spec: ContainerSpec,
   place: ContainerPlace,
@@ -99,5 +100,6 @@ export function lowersOf(spec: ContainerSpec): readonly string[] {
 /** A container that ran before may have changed its own /etc/passwd: its upper is looked at first. */
 function programOf(spec: ContainerSpec, place: ContainerPlace, filter: SeccompFilter | undefined): ProgramOptions {
   const user = lookupUser(spec.user, [place.upper, ...lowersOf(spec)], spec.isolation?.groupAdd);
+  for (const id of [user.uid, user.gid, ...user.groups]) hostId(id, spec.userns?.ids);
   return { argv: spec.argv, env: spec.env, cwd: spec.cwd, user, tty: spec.tty, filter };
 }

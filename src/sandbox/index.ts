@@ -46,4 +46,4 @@ export { readProfile } from "./seccomp/profile.ts";
 export { sysctlProblem } from "./sysctls.ts";
 export { ULIMIT_NAMES } from "./ulimits.ts";
 export { type ContainerUser, lookupUser } from "./user.ts";
-export type { IdRange } from "./user-namespace.ts";
+export { hostId, type IdRange } from "./user-namespace.ts";

@@ -6,6 +6,7 @@
  * The sandbox is built with the host's rights; only at its end does the process enter the user namespace. So its
  * mounts are out of reach of root inside, whatever capabilities it was given.
  */
+import { ThawError } from "../common/errors.ts";
 import type { ChildOp, HostOp } from "../launcher/generated/protocol.ts";
 import { Namespace } from "./namespaces.ts";
 
@@ -38,7 +39,14 @@ export function enterUserNamespace(ids: IdRange | undefined): ChildOp[] {
   return ids ? [{ kind: "user_enter" }, { kind: "die_with_parent" }] : [];
 }
 
-/** The host's id of an id inside, for what the kernel takes before the namespace is entered. */
+/**
+ * The host's id of an id inside, for what the kernel takes before the namespace is entered.
+ * @throws ThawError INVALID when it is none of the range: it could be another container's.
+ */
 export function hostId(inside: number, ids: IdRange | undefined): number {
-  return (ids?.first ?? 0) + inside;
+  if (!ids) return inside;
+  if (inside < ids.count) return ids.first + inside;
+  throw new ThawError("INVALID", `there is no id ${inside} in a container with a user namespace`, {
+    hint: `Ids are 0 to ${ids.count - 1} there. Use one of them, or leave out --userns auto.`,
+  });
 }
