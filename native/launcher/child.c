@@ -189,10 +189,14 @@ static int set_rlimit(struct child *child, const struct op_rlimit *op)
 
 static int enter_dir(struct child *child, const struct op_working_dir *op)
 {
-	if (op->create)
-		make_dirs(op->path.p, 0755);
-	if (chdir(op->path.p) < 0)
-		return child_fail(child, -errno, op->path.p);
+	/* never through a link of procfs: it would lead along one of our own descriptors to the host */
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int dir = root < 0 ? -errno : op->create ? open_target(root, op->path.p, true) : open_inside(root, op->path.p, O_PATH);
+	int error = dir < 0 ? dir : fchdir(dir) < 0 ? -errno : 0;
+	close_fd(&root);
+	close_fd(&dir);
+	if (error < 0)
+		return child_fail(child, error, op->path.p);
 	char where[PATH_MAX]; /* the kernel says "(unreachable)" of a directory outside the root */
 	if (syscall(SYS_getcwd, where, sizeof(where)) < 0 || where[0] != '/')
 		return child_fail(child, -EACCES, "working directory is outside the container");

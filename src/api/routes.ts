@@ -4,6 +4,7 @@
  * prefix), so that Docker's own clients find them; what Docker has no word for lives under /thaw/v1.
  * `{name}` matches one path segment, `{name+}` matches slashes too (image references have them).
  */
+import { ThawError } from "../common/errors.ts";
 
 export const ROUTES = {
   ping: "GET /_ping",
@@ -63,11 +64,14 @@ export type RouteName = keyof typeof ROUTES;
 /** Values for a route's query string; undefined ones are left out. */
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** The method and address of a route with its parameters filled in and escaped. */
+/** The method and address of a route with its parameters filled in and escaped. @throws ThawError INVALID. */
 export function routeAddress(name: RouteName, params: Record<string, string> = {}, query: Query = {}) {
   const [method = "", pattern = ""] = ROUTES[name].split(" ");
   const path = pattern.replace(/\{(\w+)(\+?)\}/g, (_, param: string, many: string) => {
-    const escaped = encodeURIComponent(params[param] ?? "");
+    const value = params[param] ?? "";
+    // However it is escaped, a URL takes such a segment for a step through the path.
+    if (value === "." || value === "..") throw new ThawError("INVALID", `"${value}" is not a name or an id`);
+    const escaped = encodeURIComponent(value);
     return many ? escaped.replaceAll("%2F", "/") : escaped;
   });
   const pairs = Object.entries(query).flatMap(([key, value]) =>

@@ -1,0 +1,153 @@
+/**
+ * Attacks by what a container is made of, through the command line: images whose paths lead out, working directories
+ * through descriptors, a race of two containers for a mount point.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execOk } from "../src/common/exec.ts";
+import type { Outcome } from "./support/installed.ts";
+import { Target } from "./support/target.ts";
+import { until } from "./support/world.ts";
+
+const target = new Target();
+const { installed, tiny, perl, host } = target;
+const run = target.run.bind(target);
+
+beforeAll(() => target.prepare());
+
+afterAll(() => target.close());
+
+describe("hostile images", () => {
+  /** A root of one static program, changed by `change`. */
+  function image(name: string, change: (root: string) => void): string {
+    const root = join(installed.directory, "images", name);
+    mkdirSync(join(root, "bin"), { recursive: true });
+    copyFileSync(join(tiny, "bin/probe"), join(root, "bin/probe"));
+    for (const directory of ["dev", "proc", "sys", "etc", "run", "tmp"]) mkdirSync(join(root, directory));
+    change(root);
+    return root;
+  }
+
+  function replaced(root: string, path: string, text: string): void {
+    rmSync(join(root, path), { recursive: true, force: true });
+    symlinkSync(text, join(root, path));
+  }
+
+  const up = "../../../../../../../../../../..";
+
+  test.each(["dev", "proc", "sys"])("/%s is a link: the container does not start", async (name) => {
+    for (const text of [host, `${up}${host}`, "/etc", "/proc/self/root", "."]) {
+      const root = image(name, (made) => replaced(made, name, text));
+      const { exitCode, stderr } = await run([], root, "/bin/probe");
+      expect([exitCode, stderr]).toEqual([125, expect.stringContaining(`/${name}`)]);
+      target.expectUntouched();
+      rmSync(root, { recursive: true });
+    }
+    const root = image(name, (made) => {
+      rmSync(join(made, name), { recursive: true });
+      writeFileSync(join(made, name), "a file");
+    });
+    expect((await run([], root, "/bin/probe")).exitCode).toBe(125);
+  });
+
+  test("/etc, its files and /run are links: what thaw writes stays inside", async () => {
+    for (const [index, text] of [host, `${up}${host}`].entries()) {
+      const changes: Record<string, (root: string) => void> = {
+        etc: (root) => replaced(root, "etc", text),
+        run: (root) => replaced(root, "run", text),
+        files: (root) => {
+          for (const file of ["hosts", "hostname", "resolv.conf", "passwd", "group", "mtab"])
+            replaced(root, `etc/${file}`, `${text}/secret`);
+        },
+        chain: (root) => {
+          replaced(root, "etc", "/tmp/a");
+          symlinkSync(`../${up}`, join(root, "tmp/a"));
+        },
+      };
+      for (const [name, change] of Object.entries(changes)) {
+        const root = image(`${name}${index}`, change);
+        const { stderr } = await run(["--hostname", "evil"], root, "/bin/probe", "64:39");
+        expect([name, stderr.includes("the host's")]).toEqual([name, false]);
+        target.expectUntouched();
+      }
+    }
+  });
+
+  test("a /dev/null that is none does not unmask anything", async () => {
+    const root = join(installed.directory, "images", "null");
+    await execOk(["cp", "-a", tiny, root]);
+    symlinkSync(`${up}${host}/secret`, join(root, "dev/null"));
+    symlinkSync("/proc/self/root/proc/sys", join(root, "dev/pts"));
+    const { stdout } = await run(
+      [],
+      root,
+      "sh",
+      "-c",
+      "cat /proc/interrupts /proc/timer_list; stat -c '%F %t:%T' /dev/null /proc/interrupts",
+    );
+    expect(stdout).toBe("character special file 1:3\ncharacter special file 1:3\n");
+    target.expectUntouched();
+  });
+
+  test("whiteouts and odd files where directories should be", async () => {
+    const root = image("whiteouts", (made) => {
+      for (const name of ["dev", "etc", "run"]) rmSync(join(made, name), { recursive: true });
+    });
+    for (const name of ["dev", "etc", "run"]) await execOk(["mknod", join(root, name), "c", "0", "0"]);
+    const { stdout } = await run([], root, "/bin/probe", "64:39");
+    expect(stdout).toBe("0\n");
+    const fifo = image("fifo", (made) => rmSync(join(made, "etc"), { recursive: true }));
+    await execOk(["mkfifo", join(fifo, "etc")]);
+    expect((await run([], fifo, "/bin/probe")).exitCode).toBe(125);
+  });
+});
+
+describe("working directories", () => {
+  test("none leads out, and none is made outside", async () => {
+    const through = ["/proc/self/cwd", "/proc/self/root", "/proc/1/root", "/proc/1/cwd"];
+    const descriptors = Array.from({ length: 24 }, (_, fd) => `/proc/self/fd/${fd + 3}`);
+    for (const path of [...through, ...descriptors]) {
+      const wanted = join(host, "made").slice(1);
+      const { exitCode, stdout } = await run(
+        ["-w", `${path}/../../${wanted}`],
+        tiny,
+        "sh",
+        "-c",
+        "pwd; ls /proc/self/cwd/",
+      );
+      expect([path, exitCode === 0 && stdout.includes("secret")]).toEqual([path, false]);
+      target.expectUntouched();
+    }
+    for (const path of ["/proc/self/fd/4", "/proc/self/fd/5/..", "/proc/self/cwd"]) {
+      expect([path, (await run(["-w", path], tiny, "pwd")).stdout]).toEqual([path, ""]);
+    }
+  });
+});
+
+describe("races", () => {
+  test("a second container that changes a link in a shared volume does not divert a mount", async () => {
+    const volume = join(installed.directory, "volume");
+    mkdirSync(join(volume, "real/deep"), { recursive: true });
+    const flip = [
+      "my ($n, $link, $dir) = (0, '/data/link', '/data/dir'); symlink('/../../../../../..' . $ARGV[0], $link); mkdir($dir);",
+      // renameat2 with RENAME_EXCHANGE: there is always something of that name.
+      "while (!-e '/data/stop') { syscall(316, -100, $link, -100, $dir, 2) == 0 && $n++ }",
+      "print $n",
+    ].join(" ");
+    const share = ["-v", `${volume}:/data`];
+    const flipping = run(share, perl, "/usr/bin/perl", "-e", flip, host);
+    await until(() => existsSync(join(volume, "dir")));
+    const outcomes: Outcome[] = [];
+    for (let tries = 0; tries < 12; tries++) {
+      const at = tries % 2 ? "/data/dir/made/here" : "/data/link/made";
+      outcomes.push(await run([...share, "-v", `${tiny}/etc:${at}`], tiny, "sh", "-c", "echo ran"));
+      target.expectUntouched();
+    }
+    writeFileSync(join(volume, "stop"), "");
+    expect(Number((await flipping).stdout)).toBeGreaterThan(1000);
+    // One that meets a change may be refused, never diverted.
+    for (const { stdout, stderr } of outcomes) expect(stdout === "ran\n" || stderr.includes("/data/")).toBe(true);
+    expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(host);
+  });
+});
