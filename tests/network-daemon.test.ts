@@ -58,6 +58,11 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     return stdout.trim();
   }
 
+  async function killDaemon(): Promise<void> {
+    for (const pid of installed.daemonPids()) process.kill(pid, "SIGKILL");
+    await until(() => installed.daemonPids().length === 0);
+  }
+
   /** A server that tells who asked, at port 80; resolves when it listens. */
   async function serve(one: Installed, name: string, ...options: string[]): Promise<void> {
     const command = ["--rootfs", root, "--", "/usr/bin/perl", "-e", TCP_SERVER, "80"];
@@ -66,7 +71,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
   }
 
   function ask(one: Installed, network: string, name: string): Promise<string> {
-    const command = ["--rootfs", root, "--", "/usr/bin/perl", "-e", TCP_CLIENT, name, "80", "3"];
+    const command = ["--rootfs", root, "--", "/usr/bin/perl", "-e", TCP_CLIENT, name, "80"];
     return thaw(one, "run", "--rm", "--network", network, ...command);
   }
 
@@ -90,7 +95,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     await serve(installed, "web", "--network", "app", "-p", `${port}:80`);
     expect(await thaw(installed, "port", "web")).toBe(`80/tcp -> 0.0.0.0:${port}`);
     const before = (await inspect(installed, "web")).NetworkSettings.Networks;
-    for (const pid of installed.daemonPids()) process.kill(pid, "SIGKILL");
+    await killDaemon();
     expect(await askHere(port)).toMatch(/^\d+\./);
     expect((await inspect(installed, "web")).NetworkSettings.Networks).toEqual(before);
     expect(await ask(installed, "app", "web")).toMatch(/^\d+\./);
@@ -114,7 +119,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     await serve(installed, "web", "--network", "app");
     expect(await ask(installed, "app", "web")).toMatch(/^\d+\./);
     await execOk(["nft", "delete", "table", "inet", table]);
-    for (const pid of installed.daemonPids()) process.kill(pid, "SIGKILL");
+    await killDaemon();
     await thaw(installed, "ps");
     expect(await inKernel(installed)).toContain(`table inet ${table}`);
     await thaw(installed, "rm", "-f", "web");
@@ -132,7 +137,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     ]);
     // From one's container to the other's: not a way in.
     const address = Object.values(await networksOf(other, "web"))[0]?.IPAddress ?? "";
-    const blocked = ["--rootfs", root, "--", "/usr/bin/perl", "-e", TCP_CLIENT, address, "80"];
+    const blocked = ["--rootfs", root, "--", "/usr/bin/perl", "-e", TCP_CLIENT, address, "80", "1"];
     expect(await thaw(installed, "run", "--rm", "--network", "app", ...blocked)).toBe("timeout");
     const taken = await installed.thaw("run", "--rm", "-p", `${otherPort}:1`, "--rootfs", root, "--", "/usr/bin/perl");
     expect(taken.stderr).toContain(`0.0.0.0:${otherPort}/tcp is in use by another program`);
@@ -181,7 +186,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     const run = ["run", "-d", "--name", "db", "--network", "back", "--ip", "203.0.113.7", "--network-alias", "store"];
     await cli(...run, "-p", "127.0.0.1:0:80/udp", "perl", "/usr/bin/perl", "-e", TCP_SERVER, "80");
     const client = ["run", "--rm", "--network", "back", "perl", "/usr/bin/perl", "-e"];
-    expect(await cli(...client, TCP_CLIENT, "store", "80", "3")).toMatch(/^203\.0\.113\./);
+    expect(await cli(...client, TCP_CLIENT, "store", "80")).toMatch(/^203\.0\.113\./);
     expect(await cli("inspect", "-f", "{{.NetworkSettings.Networks.back.IPAddress}}", "db")).toBe("203.0.113.7");
     expect(await cli("port", "db")).toMatch(/^80\/udp -> 127\.0\.0\.1:\d+$/);
     await cli("network", "connect", "--alias", "second", "app", "db");

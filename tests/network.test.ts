@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ipaddr from "ipaddr.js";
+import { exec } from "../src/common/exec.ts";
 import type { Container, ContainerSpec } from "../src/container/index.ts";
 import type { NetworkAttachment, NetworkChoice, NetworkSpec } from "../src/network/index.ts";
-import { Outside, TCP_CLIENT, TCP_SERVER, UDP_CLIENT, UDP_SERVER } from "./support/outside.ts";
+import { Outside, TCP_CLIENT, TCP_SERVER, UDP_CLIENT, UDP_SERVER, UdpAsker } from "./support/outside.ts";
 import { makePerlRoot } from "./support/perl-root.ts";
 import { closeWorld, openWorld, type Ran, runToEnd, specOf, textOf, until, type World } from "./support/world.ts";
 
@@ -80,8 +81,9 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     return world.containers.networks.endpointsOf(id)[index]?.ip ?? "";
   }
 
-  async function ask(where: NetworkChoice, host: string, port: number): Promise<string> {
-    return (await perl(where, TCP_CLIENT, [host, String(port)])).stdout.trim();
+  /** @param seconds  little where nothing is expected to come. */
+  async function ask(where: NetworkChoice, host: string, port: number, seconds = 10): Promise<string> {
+    return (await perl(where, TCP_CLIENT, [host, String(port), String(seconds)])).stdout.trim();
   }
 
   /** Connects from the machine itself. */
@@ -101,7 +103,7 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     expect(stdout).toContain("eth0\t00000000");
     // Unpublished, it cannot be reached from outside, even by those who know the way.
     outside.route(world.containers.networks.get("bridge").subnet.cidr);
-    expect(await outside.perl(TCP_CLIENT, addressOf(server), "80")).toBe("timeout\n");
+    expect(await outside.perl(TCP_CLIENT, addressOf(server), "80", "1")).toBe("timeout\n");
     await world.containers.remove(server.id, { force: true });
   });
 
@@ -131,7 +133,7 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
       await world.containers.networks.create(network("blue")),
     ];
     const server = await serve(choice("red"), TCP_SERVER, 80, { name: "in-red" });
-    expect(await ask(choice("blue"), addressOf(server), 80)).toBe("timeout");
+    expect(await ask(choice("blue"), addressOf(server), 80, 1)).toBe("timeout");
     expect(await ask(choice("blue"), "in-red", 80)).toBe("no such name");
     // The gateway of another network is the machine, but nobody's there.
     const dns = `${QUESTION}
@@ -157,7 +159,7 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     const { subnet } = world.containers.networks.get("inner");
     const inside = (...command: string[]) => Bun.spawnSync(["nsenter", "-t", String(pid), "-n", ...command]);
     expect(inside("ip", "route", "add", "default", "via", subnet.gateway).exitCode).toBe(0);
-    expect(inside("perl", "-e", TCP_CLIENT, outside.world, "7000").stdout.toString()).toBe("timeout\n");
+    expect(inside("perl", "-e", TCP_CLIENT, outside.world, "7000", "1").stdout.toString()).toBe("timeout\n");
     for (const { id: each } of [server, { id }]) await world.containers.remove(each, { force: true });
   });
 
@@ -194,7 +196,16 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     const at = echo.spec.ports[0]?.hostPort ?? 0;
     expect(await outside.perl(UDP_CLIENT, outside.host, String(at))).toBe(`ping ${outside.world}\n`);
     expect(askHere(UDP_CLIENT, "127.0.0.1", at)).toMatch(/^ping \d+\./);
+    // A sender that goes on sending reaches the next container that has the port.
+    const sender = new UdpAsker(at);
+    const first = await sender.ask();
     await world.containers.remove(echo.id, { force: true });
+    expect(await sender.ask(200)).toBe("");
+    const next = await serve(choice("bridge"), UDP_SERVER, 53, { ports: echo.spec.ports });
+    expect(addressOf(next)).not.toBe(addressOf(echo));
+    expect(await sender.ask()).toBe(first);
+    sender.close();
+    await world.containers.remove(next.id, { force: true });
     expect(await outside.perl(TCP_CLIENT, outside.host, String(port))).toBe("Connection refused\n");
   });
 
@@ -208,9 +219,10 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     const { pid } = world.containers.get(id);
     const { gateway } = world.containers.networks.get("bridge").subnet;
     const bend = `ip address del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via ${gateway};
-      echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; perl -e '${TCP_CLIENT}' 127.0.0.1 ${listener.port}`;
-    const { stdout } = Bun.spawnSync(["nsenter", "-t", String(pid), "-n", "sh", "-c", bend]);
-    expect(stdout.toString()).toBe("timeout\n");
+      echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; perl -e '${TCP_CLIENT}' 127.0.0.1 ${listener.port} 1`;
+    // Not waited for in one go: the listener is this process.
+    const { stdout } = await exec(["nsenter", "-t", String(pid), "-n", "sh", "-c", bend]);
+    expect(stdout).toBe("timeout\n");
     listener.stop(true);
     await world.containers.remove(id, { force: true });
   });

@@ -19,11 +19,12 @@
 #include <sys/socket.h>
 
 enum { ANSWER_BYTES = 16384, DETAIL_BYTES = 120 };
+#define IGNORE_ALL UINT32_MAX
 
 struct answers {
 	unsigned wanted; /* acknowledgements that the batch asks for */
 	unsigned got;
-	int ignore;
+	uint32_t ignore;
 	int error; /* the first bad one */
 	uint32_t seq;
 	char text[DETAIL_BYTES]; /* the kernel's own words */
@@ -64,6 +65,11 @@ static void take_words(struct answers *a, const struct nlmsghdr *head)
 	}
 }
 
+static bool ignored(const struct answers *a, int error)
+{
+	return a->ignore == IGNORE_ALL || (uint32_t)-error == a->ignore;
+}
+
 static void take_answers(struct answers *a, const uint8_t *data, size_t len)
 {
 	const struct nlmsghdr *head = (const struct nlmsghdr *)(const void *)data;
@@ -72,7 +78,7 @@ static void take_answers(struct answers *a, const uint8_t *data, size_t len)
 		if (head->nlmsg_type != NLMSG_ERROR || head->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
 			continue;
 		a->got++;
-		if (body->error == 0 || -body->error == a->ignore || a->error < 0)
+		if (body->error == 0 || ignored(a, body->error) || a->error < 0)
 			continue;
 		a->error = body->error;
 		a->seq = head->nlmsg_seq;
@@ -103,7 +109,7 @@ static int exchange(int fd, struct wire_bytes batch, struct answers *a)
 
 static int send_batch(uint32_t family, uint32_t ignore, struct wire_bytes batch, char *detail, size_t room)
 {
-	struct answers a = { .ignore = (int)ignore };
+	struct answers a = { .ignore = ignore };
 	int error = count_wanted(batch, &a.wanted);
 	if (error < 0)
 		return error;

@@ -7,11 +7,14 @@ import { isIPv6 } from "node:net";
 import type { HostOp } from "../launcher/generated/protocol.ts";
 import { addressBytes } from "./address.ts";
 import { addElements, concatenation, deleteElement, type MapElement, portBytes } from "./netlink/elements.ts";
+import { forgetDatagrams } from "./netlink/flows.ts";
 import { batch, Family } from "./netlink/message.ts";
 import type { Endpoint, PublishedPort } from "./types.ts";
 
 const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 const ENOENT = 2;
+/** A kernel without this kind of message does without. */
+const ANY_ERROR = 0xffffffff;
 const ANY = ["", "0.0.0.0", "::"];
 
 /** The operations around a container that publishes ports. */
@@ -32,8 +35,11 @@ export function publishOps(table: string, ports: readonly PublishedPort[], endpo
     const address = port.hostAddress || "0.0.0.0";
     return { kind: "port_hold", protocol: PROTOCOLS[port.protocol], address, port: port.hostPort };
   });
+  const forget = ports
+    .filter(({ protocol }) => protocol === "udp")
+    .map(({ hostAddress, hostPort }) => send([forgetDatagrams(isIPv6(hostAddress) ? 6 : 4, hostPort)], ANY_ERROR));
   return {
-    before: elements.length === 0 ? holds : [...holds, send(addElements(elements), 0)],
+    before: elements.length === 0 ? holds : [...holds, send(addElements(elements), 0), ...forget],
     after: elements.map((element) => send(deleteElement(element), ENOENT)),
   };
 }

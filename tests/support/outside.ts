@@ -3,6 +3,7 @@
  * needs iproute2 and Perl.
  */
 import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
 
 /** Addresses for documentation: nobody's route leads there. */
 const HOST = "198.51.100.1";
@@ -71,6 +72,35 @@ function run(...command: string[]): void {
   if (exitCode !== 0) throw new Error(`${command.join(" ")}: ${stderr.toString()}`);
 }
 
+/** Sends datagrams to a port of 127.0.0.1, all from one port of its own. */
+export class UdpAsker {
+  readonly #socket = createSocket("udp4");
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  /** Resolves with an answer; with "" when none came within `limitMs`. */
+  async ask(limitMs = 5000): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.#socket.once("message", (answer) => resolve(answer.toString()));
+    const again = setInterval(() => this.#socket.send("ping", this.#port, "127.0.0.1"), 50);
+    const late = setTimeout(() => resolve(""), limitMs);
+    try {
+      return await promise;
+    } finally {
+      clearInterval(again);
+      clearTimeout(late);
+      this.#socket.removeAllListeners("message");
+    }
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
 /** Perl: answers each connection to port ARGV[0] with the address of who connected, and `listening` before. */
 export const TCP_SERVER = `$| = 1; socket(L, 2, 1, 6); setsockopt(L, 1, 2, 1);
   bind(L, pack("S n a4 x8", 2, $ARGV[0], "\\0" x 4)) or die "bind: $!"; listen(L, 16); print "listening\\n";
@@ -81,9 +111,9 @@ export const UDP_SERVER = `$| = 1; socket(S, 2, 2, 17); bind(S, pack("S n a4 x8"
   print "listening\\n";
   while (my $from = recv(S, my $b, 100, 0)) { send(S, "$b " . join(".", unpack("x4 C4", $from)) . "\\n", 0, $from) }`;
 
-/** Perl: connects to ARGV[0] port ARGV[1] within ARGV[2] or 1 second; prints what comes, or why not. */
+/** Perl: connects to ARGV[0] port ARGV[1] within ARGV[2] seconds (10 when not given); prints what comes, or why not. */
 export const TCP_CLIENT = `$| = 1; my ($host, $port, $limit) = @ARGV; $SIG{ALRM} = sub { print "timeout\\n"; exit };
-  alarm($limit || 1); my $at = (gethostbyname($host))[4] or do { print "no such name\\n"; exit };
+  alarm($limit || 10); my $at = (gethostbyname($host))[4] or do { print "no such name\\n"; exit };
   socket(C, 2, 1, 6); connect(C, pack("S n a4 x8", 2, $port, $at)) or do { print "$!\\n"; exit }; print while <C>;`;
 
 /** Perl: sends "ping" to ARGV[0] port ARGV[1] until something comes back, at most 5 times; prints it. */
