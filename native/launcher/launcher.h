@@ -10,6 +10,8 @@
  *   oom.c        ends containers that are out of memory
  *   child.c      performs the child operations in the new process, up to exec
  *   root.c       those of them that build the root file system
+ *   overlay.c    the root over an image's layers
+ *   outside.c    between the sandbox's mounts and the host's
  *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
  *   userns.c     user namespaces
  *   mapped.c     roots and binds whose ids are mapped for one
@@ -145,6 +147,9 @@ struct host {
 	int own_net_ns;
 	int last_pid_fd;    /* /proc/sys/kernel/ns_last_pid */
 	int null_fd;
+	int own_mnt_ns;
+	int nursery_ns; /* mounts of every sandbox, to begin with: one empty root */
+	int root_fd;
 	const char *stage;  /* a directory that is covered by the root while it is built */
 	bool sync;	    /* `run` and `loop`: no clients, failures are printed */
 };
@@ -185,6 +190,8 @@ struct child {
 	int report_fd;
 	int root_fd;
 	int tray_fd;
+	int inside_ns; /* its own mounts, once it has left the host's */
+	bool inside;   /* and whether it is there now */
 	uint64_t t0;
 	uint64_t own;	 /* CLONE_NEW* of the namespaces that are not the launcher's */
 	enum wait wait;	 /* what the launcher waits for */
@@ -217,8 +224,11 @@ int child_owns(struct child *child, uint64_t space);
 int child_send(struct child *child, const struct report *r, int fd);
 int root_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 int root_pivot(struct child *child);
-/* Puts a mount on the stage: it is the root of what follows. */
+/* Makes a mount the root of what follows. */
 int root_stage(struct child *child, int mount_fd);
+int root_stage_path(struct child *child, const char *path);
+int root_mount_at(int directory, const char *fstype, uint64_t flags, const char *options);
+int root_overlay(struct child *child, const struct op_root_overlay *op);
 int root_attach(struct child *child, int tree, const char *target, bool directory);
 /* Opens a path inside a root, never through a link out of it. */
 int open_inside(int root, const char *path, uint64_t flags);
@@ -231,6 +241,19 @@ int tray_make(struct child *child);
 int tray_move(struct child *child, const char *path);
 int child_park(struct child *child);
 int tty_open(struct child *child);
+
+/* --- outside.c --------------------------------------------------------------------------------------------- */
+int outside_init(void);
+int outside_leave(struct child *child);
+/* The host's files can be opened, and nothing attached, until `outside_return`. */
+int outside_look(struct child *child);
+/* A private copy of the host's mounts, in which can be attached. */
+int outside_copy(struct child *child);
+int outside_return(struct child *child);
+/* A detached copy of the mounts at a path of the host's. */
+int outside_tree(struct child *child, const char *path, bool recursive);
+/* A new tmpfs, detached. `options` end with NULL, `attributes` are MOUNT_ATTR_*. */
+int tmpfs_mount(const char *const (*options)[2], unsigned attributes);
 
 /* --- spaces.c, userns.c, mapped.c ----------------------------------------------------------------------------------------- */
 int spaces_perform(struct child *child, uint16_t code, struct wire_reader *fields);

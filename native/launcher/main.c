@@ -30,7 +30,7 @@
 
 enum { CONTROL_BACKLOG = 128, PLAN_LIMIT = 1 << 20 };
 
-struct host host = { -1, -1, -1, -1, -1, "/mnt", false };
+struct host host = { .proc_fd = -1, .own_pid_ns = -1, .own_net_ns = -1, .last_pid_fd = -1, .null_fd = -1, .own_mnt_ns = -1, .nursery_ns = -1, .root_fd = -1, .stage = "/mnt" };
 char **launcher_argv;
 bool launcher_ending;
 
@@ -128,6 +128,8 @@ static int common_start(void)
 	}
 	containers_init();
 	int error = open_host_things();
+	if (error == 0)
+		error = outside_init();
 	if (error == 0)
 		error = loop_init();
 	int fd = error == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;

@@ -110,16 +110,18 @@ static int attach_layers(struct child *child, const struct op_root_overlay *op, 
 static int overlay_by_paths(struct child *child, const struct op_root_overlay *op)
 {
 	struct buf options = { 0 };
+	int error = outside_copy(child);
+	if (error < 0)
+		return error;
 	if (mount("tmpfs", host.stage, "tmpfs", 0, "mode=700") < 0 || chdir(host.stage) < 0)
 		return child_fail(child, -errno, host.stage);
-	int error = attach_layers(child, op, &options);
+	error = attach_layers(child, op, &options);
 	if (error == 0 && (mkdir("root", 0700) < 0 || mount("overlay", "root", "overlay", 0, options.p) < 0))
 		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
 	buf_free(&options);
-	if (error < 0)
-		return error;
-	child->root_fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return child->root_fd < 0 || chdir("/") < 0 ? -errno : 0;
+	if (error == 0)
+		error = root_stage_path(child, "root");
+	return error < 0 || chdir("/") == 0 ? error : -errno;
 }
 
 /* --- by descriptors ---------------------------------------------------------------------------------------------------- */

@@ -37,19 +37,13 @@ static int open_user_target(struct child *child, const char *path, bool director
 	return child_fail(child, error, path);
 }
 
-static int open_tree_of(const char *source)
-{
-	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	return fd < 0 ? -errno : fd;
-}
-
 static int hold_tree(struct child *child, const char *source)
 {
 	if (child->held_count == ARRAY_LEN(child->held))
 		return child_fail(child, -E2BIG, source);
-	int fd = open_tree_of(source);
+	int fd = outside_tree(child, source, true);
 	if (fd < 0)
-		return child_fail(child, fd, source);
+		return fd;
 	child->held[child->held_count].source = source;
 	child->held[child->held_count++].fd = fd;
 	return 0;
@@ -65,7 +59,7 @@ static int take_tree(struct child *child, const char *source)
 		child->held[i].fd = -1;
 		return fd;
 	}
-	return open_tree_of(source);
+	return outside_tree(child, source, true);
 }
 
 static int set_tree(int tree, const struct op_attach_tree *op)
@@ -83,7 +77,7 @@ static int attach_tree(struct child *child, const struct op_attach_tree *op)
 	struct stat st;
 	int tree = take_tree(child, op->source.p);
 	if (tree < 0)
-		return child_fail(child, tree, op->source.p);
+		return tree;
 	int error = fstat(tree, &st) < 0 ? -errno : set_tree(tree, op);
 	if (error == 0)
 		error = userns_map_mount(child, tree, true, op->source.p);
@@ -102,12 +96,10 @@ static int attach_tree(struct child *child, const struct op_attach_tree *op)
 
 static int mount_tmpfs(struct child *child, const struct op_tmpfs *op)
 {
-	char path[64];
 	int at = open_user_target(child, op->target.p, true);
 	if (at < 0)
 		return at;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", at);
-	int error = mount("tmpfs", path, "tmpfs", op->flags, op->options.p) < 0 ? -errno : 0;
+	int error = root_mount_at(at, "tmpfs", op->flags, op->options.p);
 	close(at);
 	return error < 0 ? child_fail(child, error, op->target.p) : 0;
 }

@@ -205,7 +205,7 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	pid_t pid = clone_process(c, op, &pidfd);
 	if (pid == 0) {
 		struct child child = { .container = c, .ops = *at, .index = index + 1, .report_fd = pair[1], .root_fd = -1,
-				       .tray_fd = -1, .t0 = c->t0, .own = op->namespaces, .wait = op->wait };
+				       .tray_fd = -1, .inside_ns = -1, .t0 = c->t0, .own = op->namespaces, .wait = op->wait };
 		child_run(&child);
 	}
 	close(pair[1]);

@@ -232,9 +232,9 @@ static int ascending(const void *a, const void *b)
 static int close_others(const struct child *child)
 {
 	const struct container *c = child->container;
-	int keep[MAX_CGROUPS + 8] = { child->report_fd, child->root_fd, child->tray_fd, host.proc_fd, host.null_fd, host.last_pid_fd,
-				      host.own_net_ns };
-	size_t count = 7;
+	int keep[MAX_CGROUPS + 10] = { child->report_fd, child->root_fd,   child->tray_fd,  child->inside_ns, host.proc_fd,
+				       host.null_fd,	 host.last_pid_fd, host.own_mnt_ns, host.root_fd,     host.own_net_ns };
+	size_t count = 10;
 	for (unsigned i = 0; i < c->cgroup_count; i++)
 		keep[count++] = c->cgroup_tasks[i];
 	qsort(keep, count, sizeof(keep[0]), ascending);

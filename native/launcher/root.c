@@ -98,123 +98,31 @@ int open_target(int root, const char *path, bool directory)
 	return error < 0 ? error : open_inside(root, path, O_PATH);
 }
 
-static void fd_path(char *out, size_t size, int fd)
-{
-	snprintf(out, size, "/proc/self/fd/%d", fd);
-}
-
 /* --- the root itself ------------------------------------------------------------------------------------------- */
 
-static int open_stage(struct child *child)
+/* The new root of what follows: covers what there is inside, or the stage while this is a copy of the host's mounts. */
+int root_stage(struct child *child, int mount_fd)
 {
+	int error = outside_return(child);
+	if (error < 0)
+		return error;
+	int over = child->inside ? child->root_fd : -1;
+	if (over >= 0)
+		error = syscall(SYS_move_mount, mount_fd, "", over, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+	else
+		error = syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, child->inside ? "/" : host.stage, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+	if (error < 0)
+		return child_fail(child, error, child->inside ? "covering the empty root" : host.stage);
 	close_fd(&child->root_fd); /* the tray's */
-	child->root_fd = open(host.stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	child->root_fd = fcntl(mount_fd, F_DUPFD_CLOEXEC, 3);
 	return child->root_fd < 0 ? -errno : 0;
 }
 
-int root_stage(struct child *child, int mount_fd)
+/* The same with what is mounted at `path` in a private copy of the host's mounts. */
+int root_stage_path(struct child *child, const char *path)
 {
-	if (syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, host.stage, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return child_fail(child, -errno, host.stage);
-	return open_stage(child);
-}
-
-static int set_string(int fs, const char *key, const char *value)
-{
-	return syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
-}
-
-/* Layers one by one (Linux 6.5): no limit on the length of them all, no escaping. */
-static int add_lowers(struct child *child, int fs, struct wire_strs lowers)
-{
-	struct wire_reader r = { lowers.p, lowers.p + lowers.len, false };
-	for (uint32_t i = 0; i < lowers.count; i++) {
-		const char *path = wire_get_str(&r).p;
-		int error = set_string(fs, "lowerdir+", path);
-		if (error < 0)
-			return child_fail(child, error, path);
-	}
-	return 0;
-}
-
-/* Appends a path to mount options; what separates options and layers is escaped. */
-static void append_path(struct buf *options, const char *path)
-{
-	for (; *path; path++) {
-		if (strchr("\\:,", *path))
-			buf_append(options, "\\", 1);
-		buf_append(options, path, 1);
-	}
-}
-
-static void append_text(struct buf *options, const char *text)
-{
-	buf_append(options, text, strlen(text));
-}
-
-/* By mount(2): for kernels before 6.5, and for paths longer than the 255 bytes that fsconfig takes. */
-static int overlay_by_options(struct child *child, const struct op_root_overlay *op)
-{
-	struct buf options = { 0 };
-	struct wire_reader r = { op->lowers.p, op->lowers.p + op->lowers.len, false };
-	append_text(&options, "lowerdir=");
-	for (uint32_t i = 0; i < op->lowers.count; i++) {
-		append_text(&options, i ? ":" : "");
-		append_path(&options, wire_get_str(&r).p);
-	}
-	if (op->upper.len) {
-		append_text(&options, ",redirect_dir=off,metacopy=off,upperdir=");
-		append_path(&options, op->upper.p);
-		append_text(&options, ",workdir=");
-		append_path(&options, op->work.p);
-	}
-	buf_append(&options, "", 1);
-	if (options.failed)
-		return -ENOMEM;
-	int error = mount("overlay", host.stage, "overlay", 0, options.p) < 0 ? -errno : 0;
-	buf_free(&options);
-	if (error < 0)
-		return child_fail(child, error, op->upper.len ? op->upper.p : "overlay");
-	return open_stage(child);
-}
-
-/* What is written must be whole files at their own places: it becomes a layer, or a checkpoint's lower. */
-static int set_upper(int fs, const struct op_root_overlay *op)
-{
-	const char *const pairs[][2] = {
-		{ "upperdir", op->upper.p }, { "workdir", op->work.p }, { "redirect_dir", "off" }, { "metacopy", "off" }
-	};
-	int error = 0;
-	for (size_t i = 0; op->upper.len && error == 0 && i < ARRAY_LEN(pairs); i++)
-		error = set_string(fs, pairs[i][0], pairs[i][1]);
-	return error;
-}
-
-static int root_overlay(struct child *child, const struct op_root_overlay *op)
-{
-	if (op->lowers.count == 0)
-		return -EINVAL;
-	if (child->container->userns.user >= 0)
-		return userns_overlay(child, op);
-	int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return child_fail(child, -errno, "overlay");
-	int error = add_lowers(child, fs, op->lowers);
-	if (error == 0)
-		error = set_upper(fs, op);
-	/* before Linux 6.5 the options are taken as they come, and only looked at here */
-	if (error == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		error = child_fail(child, -errno, op->upper.len ? op->upper.p : "overlay");
-	if (error == -EINVAL) {
-		close(fs);
-		return overlay_by_options(child, op);
-	}
-	int fd = error == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) : -1;
-	if (error == 0 && fd < 0)
-		error = -errno;
-	close(fs);
-	if (error == 0)
-		error = root_stage(child, fd);
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int error = fd < 0 ? -errno : root_stage(child, fd);
 	close_fd(&fd);
 	return error;
 }
@@ -227,9 +135,9 @@ static int set_readonly(int fd)
 
 static int root_bind(struct child *child, const struct op_root_bind *op)
 {
-	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, op->path.p, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int fd = outside_tree(child, op->path.p, false);
 	if (fd < 0)
-		return child_fail(child, -errno, op->path.p);
+		return fd;
 	int error = userns_map_mount(child, fd, false, op->path.p);
 	if (error == 0 && op->readonly)
 		error = set_readonly(fd);
@@ -256,6 +164,10 @@ int root_pivot(struct child *child)
 {
 	if (child->root_fd < 0)
 		return child_fail(child, -EINVAL, "no root to pivot to");
+	if (child->inside) { /* nothing but the empty root is below: see outside.c */
+		close_fd(&child->tray_fd);
+		return fchdir(child->root_fd) < 0 || chroot(".") < 0 ? -errno : 0;
+	}
 	int error = leave_chroot();
 	if (error < 0)
 		return error;
@@ -284,12 +196,12 @@ int root_attach(struct child *child, int tree, const char *target, bool director
 static int bind_inside(struct child *child, const struct op_bind *op)
 {
 	struct stat st;
-	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (op->recursive ? AT_RECURSIVE : 0);
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, op->source.p, flags);
-	if (tree < 0 || fstat(tree, &st) < 0) {
-		int error = child_fail(child, -errno, op->source.p);
-		close_fd(&tree);
-		return error;
+	int tree = outside_tree(child, op->source.p, op->recursive);
+	if (tree < 0)
+		return tree;
+	if (fstat(tree, &st) < 0) {
+		close(tree);
+		return child_fail(child, -errno, op->source.p);
 	}
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (op->readonly ? MOUNT_ATTR_RDONLY : 0) };
 	unsigned deep = AT_EMPTY_PATH | (op->recursive ? AT_RECURSIVE : 0);
@@ -302,14 +214,20 @@ static int bind_inside(struct child *child, const struct op_bind *op)
 	return error;
 }
 
+/* By way of the working directory: there may be no /proc yet to name the descriptor by. */
+int root_mount_at(int directory, const char *fstype, uint64_t flags, const char *options)
+{
+	if (fchdir(directory) < 0 || mount(fstype, ".", fstype, flags, options) < 0)
+		return -errno;
+	return chdir("/") < 0 ? -errno : 0;
+}
+
 static int mount_inside(struct child *child, const struct op_mount *op)
 {
-	char path[64];
 	int at = open_target(child->root_fd, op->target.p, true);
 	if (at < 0)
 		return child_fail(child, at, op->target.p);
-	fd_path(path, sizeof(path), at);
-	int error = mount(op->fstype.p, path, op->fstype.p, op->flags, op->options.p) < 0 ? -errno : 0;
+	int error = root_mount_at(at, op->fstype.p, op->flags, op->options.p);
 	close(at);
 	return error < 0 ? child_fail(child, error, op->target.p) : 0;
 }
@@ -349,20 +267,35 @@ static int make_dir(struct child *child, const struct op_make_root_dir *op)
 	return error < 0 ? child_fail(child, error, op->path.p) : 0;
 }
 
+/* The container's own /dev/null, which is on a file system that no image has touched. */
+static int own_null(struct child *child)
+{
+	struct stat st;
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
+	int at = (int)syscall(SYS_openat2, child->root_fd, "/dev/null", &how, sizeof(how));
+	if (at < 0)
+		return -errno;
+	bool is_null = fstat(at, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+	int tree = is_null ? (int)syscall(SYS_open_tree, at, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC) : -1;
+	int error = !is_null ? -ENODEV : tree < 0 ? -errno : tree;
+	close(at);
+	return error;
+}
+
 static int mask(struct child *child, const char *target)
 {
 	struct stat st;
-	char path[64];
 	int at = open_inside(child->root_fd, target, O_PATH);
 	if (at < 0 || fstat(at, &st) < 0)
 		return at == -ENOENT || at == -ENOTDIR ? 0 : child_fail(child, at < 0 ? at : -errno, target);
 	int error = 0;
 	if (S_ISDIR(st.st_mode)) {
-		fd_path(path, sizeof(path), at);
-		error = mount("tmpfs", path, "tmpfs", 1 /* MS_RDONLY */ | 2 | 4 | 8, "size=0k,nr_inodes=1,mode=0555") < 0 ? -errno : 0;
+		error = root_mount_at(at, "tmpfs", 1 /* MS_RDONLY */ | 2 | 4 | 8, "size=0k,nr_inodes=1,mode=0555");
 	} else {
-		int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		if (tree < 0 || syscall(SYS_move_mount, tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		int tree = own_null(child);
+		if (tree < 0)
+			error = tree;
+		else if (syscall(SYS_move_mount, tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 			error = -errno;
 		close_fd(&tree);
 	}
@@ -372,12 +305,10 @@ static int mask(struct child *child, const char *target)
 
 static int make_readonly(struct child *child, const char *target)
 {
-	char path[64];
 	int at = open_inside(child->root_fd, target, O_PATH);
 	if (at < 0)
 		return at == -ENOENT || at == -ENOTDIR ? 0 : child_fail(child, at, target);
-	fd_path(path, sizeof(path), at);
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	int tree = (int)syscall(SYS_open_tree, at, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	int error = tree < 0 ? -errno : set_readonly(tree);
 	if (error == 0 && syscall(SYS_move_mount, tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		error = -errno;
@@ -403,6 +334,8 @@ static int write_file(struct child *child, const struct op_write_file *op)
 
 int root_perform(struct child *child, uint16_t code, struct wire_reader *r)
 {
+	if (code == OP_EMPTY_MOUNTS)
+		return outside_leave(child);
 	int refused = child_owns(child, CLONE_NEWNS);
 	if (refused < 0)
 		return refused;

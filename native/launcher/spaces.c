@@ -45,6 +45,8 @@ void spaces_of_plan(struct container *c, const struct progress *from)
 			op_decode_time_offsets(&fields, &op);
 			c->ns_flags |= CLONE_NEWTIME;
 			c->clock_shift = shift_of(&op);
+		} else if (code == OP_EMPTY_MOUNTS) {
+			c->ns_flags |= CLONE_NEWNS;
 		} else if (code == OP_USER_SPACES) {
 			c->ns_flags |= c->userns.flags & ~(uint64_t)CLONE_NEWUSER;
 		} else if (code == OP_USER_ENTER) {
@@ -94,27 +96,13 @@ static int time_offsets(struct child *child, const struct op_time_offsets *op)
 static int open_cgroup(struct child *child, const char *path)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree >= 0 && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+	int tree = outside_tree(child, path, false);
+	if (tree < 0)
+		return tree;
+	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
 		return tree;
 	int error = child_fail(child, -errno, path);
 	close_fd(&tree);
-	return error;
-}
-
-/* A read-only mount of a new tmpfs holds the names: still writable for us, through the descriptor got before. */
-static int open_tmpfs(void)
-{
-	int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return -errno;
-	int fd = -1;
-	if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "755", 0) == 0 &&
-	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "64k", 0) == 0 &&
-	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-		fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	int error = fd < 0 ? -errno : fd;
-	close(fs);
 	return error;
 }
 
@@ -151,7 +139,10 @@ static int cgroup_view(struct child *child, const struct op_cgroup_view *op)
 	if (child->root_fd < 0 || op->paths.count != (op->names.count ? op->names.count : 1) || op->links.count % 2)
 		return -EINVAL;
 	struct wire_reader paths = { op->paths.p, op->paths.p + op->paths.len, false };
-	int fd = op->names.count ? open_tmpfs() : open_cgroup(child, wire_get_str(&paths).p);
+	/* its mount becomes read-only when the names are in it */
+	static const char *const options[][2] = { { "mode", "755" }, { "size", "64k" }, { NULL, NULL } };
+	const unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	int fd = op->names.count ? tmpfs_mount(options, attributes) : open_cgroup(child, wire_get_str(&paths).p);
 	if (fd < 0)
 		return fd;
 	int error = root_attach(child, fd, op->target.p, true);

@@ -20,23 +20,10 @@ static int open_plain(int root, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int new_tmpfs(void)
-{
-	int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
-	int error = fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
-				    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0
-			    ? -errno
-			    : 0;
-	int fd = error == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) : -1;
-	if (error == 0 && fd < 0)
-		error = -errno;
-	close_fd(&fs);
-	return error < 0 ? error : fd;
-}
-
 int tray_make(struct child *child)
 {
-	int fd = new_tmpfs();
+	static const char *const options[][2] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
+	int fd = tmpfs_mount(options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	if (fd < 0)
 		return child_fail(child, fd, "tmpfs");
 	int error = root_stage(child, fd);

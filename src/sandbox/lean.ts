@@ -26,7 +26,7 @@ export interface LeanOptions {
   readonly filter?: SeccompFilter | undefined;
 }
 
-const LEAN = Namespace.mount | Namespace.pid | Namespace.ipc | Namespace.uts;
+const LEAN = Namespace.pid | Namespace.ipc | Namespace.uts;
 
 /**
  * A container with namespaces, cgroup leaves, a root with /proc, the default capabilities, a filter when given, and no
@@ -58,7 +58,7 @@ function emptyLean({ id, cgroups, ids, network = false }: LeanOptions, wait: num
       { kind: "die_with_parent" },
       ...CGROUP_ENTRY,
       ...ownSpaces(ids),
-      { kind: "mounts_private" },
+      { kind: "empty_mounts" },
       { kind: "tray" },
       PROC,
       ...(network ? [{ kind: "loopback_up" } as const] : []),

@@ -81,7 +81,7 @@ test("with a user namespace the sandbox is built before it is entered", () => {
   const ops = sandboxStage({ ...sandbox, ids });
   const order = kinds(ops);
   expect(order.indexOf("user_make")).toBe(order.indexOf("spawn") - 1);
-  expect(order.indexOf("user_spaces")).toBeLessThan(order.indexOf("mounts_private"));
+  expect(order.indexOf("user_spaces")).toBeLessThan(order.indexOf("empty_mounts"));
   expect(order.slice(order.indexOf("pivot"))).toEqual([
     "pivot",
     "user_enter",

@@ -152,7 +152,7 @@ export function spawn(role: number, wait: number, namespaces: bigint): SpawnOp {
 
 function namespacesOf({ network, isolation }: SandboxOptions): bigint {
   const shareable = (["pid", "ipc", "uts"] as const).filter((name) => !sharesNamespace(isolation, name));
-  const own = shareable.reduce((flags, name) => flags | Namespace[name], Namespace.mount as bigint);
+  const own = shareable.reduce((flags, name) => flags | Namespace[name], 0n);
   return network === "host" ? own : own | Namespace.net;
 }
 
@@ -170,7 +170,7 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
     ...CGROUP_ENTRY,
     ...holdOps(options.binds),
     ...ownSpaces(ids),
-    { kind: "mounts_private" },
+    { kind: "empty_mounts" },
     { kind: "tray" },
     PROC,
     sysOp(isolation),

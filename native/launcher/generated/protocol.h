@@ -166,6 +166,7 @@ enum {
 	OP_TRAY = 121,
 	OP_FROM_TRAY = 122,
 	OP_NETLINK_INSIDE = 100,
+	OP_EMPTY_MOUNTS = 123,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -654,6 +655,10 @@ struct op_netlink_inside {
 	uint32_t patch;
 	uint32_t ignore;
 	struct wire_bytes batch;
+};
+
+struct op_empty_mounts {
+	char empty;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1332,6 +1337,12 @@ static inline bool op_decode_netlink_inside(struct wire_reader *r, struct op_net
 	return wire_end(r);
 }
 
+static inline bool op_decode_empty_mounts(struct wire_reader *r, struct op_empty_mounts *out)
+{
+	out->empty = 0;
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1595,6 +1606,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 100: {
 		struct op_netlink_inside op;
 		return op_decode_netlink_inside(r, &op);
+	}
+	case 123: {
+		struct op_empty_mounts op;
+		return op_decode_empty_mounts(r, &op);
 	}
 	default:
 		return false;

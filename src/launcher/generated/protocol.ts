@@ -688,6 +688,10 @@ export interface NetlinkInsideOp {
   readonly batch: Uint8Array;
 }
 
+export interface EmptyMountsOp {
+  readonly kind: "empty_mounts";
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -789,7 +793,8 @@ export type ChildOp =
   | ParkOp
   | TrayOp
   | FromTrayOp
-  | NetlinkInsideOp;
+  | NetlinkInsideOp
+  | EmptyMountsOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -888,6 +893,7 @@ const OP_CODES = {
   tray: 121,
   from_tray: 122,
   netlink_inside: 100,
+  empty_mounts: 123,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -956,6 +962,7 @@ export const opNames: Record<number, string> = {
   121: "tray",
   122: "from_tray",
   100: "netlink_inside",
+  123: "empty_mounts",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1400,6 +1407,8 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.u32(value.ignore);
       w.bytes(value.batch);
       return;
+    case "empty_mounts":
+      return;
   }
 }
 
@@ -1535,6 +1544,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "from_tray", path: r.str() };
     case 100:
       return { kind: "netlink_inside", family: r.u32(), place: r.u8(), patch: r.u32(), ignore: r.u32(), batch: r.bytes() };
+    case 123:
+      return { kind: "empty_mounts" };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }
