@@ -18,7 +18,7 @@ int real_plan_step(struct container *c, struct progress *p);
 
 enum { MOST_GOLDEN = 128, FRAME_ROOM = 1 << 16, CASES = 200000, TAG_AT = 8, BODY_AT = 16 };
 
-struct host host = { -1, -1, -1, -1, -1, "/", false };
+struct host host = { .proc_fd = -1, .own_pid_ns = -1, .own_net_ns = -1, .last_pid_fd = -1, .null_fd = -1, .own_mnt_ns = -1, .nursery_ns = -1, .root_fd = -1, .stage = "/" };
 char **launcher_argv;
 bool launcher_ending;
 
