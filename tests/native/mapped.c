@@ -64,7 +64,7 @@ static void build(struct container *c, const struct op_root_overlay *op,
 		  int (*overlay)(struct child *child, const struct op_root_overlay *op))
 {
 	enum { REC = 1 << 14, PRIVATE = 1 << 18 };
-	struct child child = { .container = c, .root_fd = -1 };
+	struct child child = { .container = c, .root_fd = -1, .tray_fd = -1, .inside_ns = -1 };
 	assert(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, REC | PRIVATE, NULL) == 0);
 	assert(userns_spaces(&child) == 0);
 	int error = overlay(&child, op);
