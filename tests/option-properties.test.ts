@@ -21,6 +21,7 @@ import { perform, type Recipe } from "../src/cli/recipe.ts";
 import { SECTIONS } from "../src/cli/registry.ts";
 import { ThawError } from "../src/common/errors.ts";
 import { holds, holdsAsync } from "./support/property.ts";
+import { anyBody, anyJson, anyText } from "./support/senseless-json.ts";
 
 const BAD_INPUT = ["INVALID", "UNSUPPORTED", "PATH_NOT_FOUND"];
 const LONGEST_MESSAGE = 1000;
@@ -38,87 +39,6 @@ function valueOrRefusal<T>(make: () => T): T | undefined {
     return undefined;
   }
 }
-
-/** Texts that are something somewhere, and somewhere else not. */
-const known = fc.constantFrom(
-  ...["", " ", "0", "1", "-1", "+1", "01", "1.5", ".5", "1e3", "1e400", "NaN", "Infinity", "0x10", "9".repeat(400)],
-  ...[
-    "512m",
-    "1g",
-    "1.5GiB",
-    "0.0001k",
-    "1kb",
-    "9999999t",
-    "2s",
-    "1m30s",
-    "500ms",
-    "99999999h",
-    "8080:80",
-    "80",
-    "0:0",
-  ],
-  ...["127.0.0.1:1:2", "256.0.0.1:1:2", "1:65536", "[::1]:1:2", "1-5:1-5", "8080:80/udp", "a", "a=b", "=", "=b", "a="],
-  ...[
-    "/",
-    "/a",
-    "/a:/b",
-    "/a:/b:ro",
-    "/a:/b:ro:rw",
-    "a:/b",
-    ":/b",
-    "/a:",
-    "::",
-    "/a:/b:z,ro",
-    "type=bind,source=/a,target=/b",
-  ],
-  ...[
-    "type=tmpfs,target=/t,tmpfs-size=1m",
-    "type=none",
-    "/run:size=64m",
-    "/run:size=x",
-    "nofile=1:2",
-    "nofile=2:1",
-    "cpu=-1",
-  ],
-  ...[
-    "host:1.2.3.4",
-    "host:",
-    "1.2.3.4",
-    "::1",
-    "NET_ADMIN",
-    "cap_net_admin",
-    "ALL",
-    "seccomp=unconfined",
-    "seccomp=/none",
-  ],
-  ...[
-    "net.core.somaxconn=1",
-    "kernel.panic=1",
-    "/dev/null",
-    "/dev/null:/dev/x:rwm",
-    "/dev/null::q",
-    "host",
-    "private",
-    "auto",
-  ],
-  ...[
-    "container:x",
-    "root",
-    "0:0",
-    "a:b:c",
-    "SIGTERM",
-    "SIGNOTHING",
-    "64",
-    "65",
-    "__proto__",
-    "constructor",
-    "\0",
-    "a\0b",
-    "\n",
-  ],
-  ...["\u001b[2J", "ä💥", "\ud800", "x".repeat(5000), "--", "-", "-x", "--rm", "${A}", "{}", "[]", "null", "true"],
-);
-const anyText = fc.oneof({ weight: 3, arbitrary: known }, { weight: 1, arbitrary: fc.string({ unit: "binary" }) });
 
 test("every option's text becomes a whole number within bounds, or is refused", () => {
   const readers: readonly ((text: string) => number)[] = [
@@ -264,32 +184,12 @@ const SCHEMAS: readonly (readonly [string, z.ZodType, readonly string[]])[] = [
   ["list", listQuerySchema, Object.keys(listQuerySchema.shape)],
 ];
 
-/** JSON as a client sends it, with texts that may mean something. */
-const { json } = fc.letrec<{ json: unknown }>((tie) => ({
-  json: fc.oneof(
-    { maxDepth: 3, withCrossShrink: true },
-    anyText,
-    fc.constantFrom<unknown>(null, true, false, 0, -1, 1, 1.5, 2 ** 53, -(2 ** 63), 1e308),
-    fc.array(tie("json"), { maxLength: 3 }),
-    fc.dictionary(
-      fc.oneof(anyText, fc.constantFrom("80/tcp", "Name", "HostPort", "Type", "Source", "Target")),
-      tie("json"),
-      {
-        maxKeys: 3,
-      },
-    ),
-  ),
-}));
-
 test.each(SCHEMAS)("any JSON is a %s request or is refused", (_, schema, keys) => {
-  const body = fc.oneof(
-    json,
-    fc
-      .array(fc.tuple(fc.constantFrom(...keys, "Nothing"), json), { maxLength: 5 })
-      .map((pairs) => Object.fromEntries(pairs)),
-  );
   holds(
-    fc.property(body, (value) => void valueOrRefusal(() => parse(schema, value, "the request's body"))),
+    fc.property(
+      fc.oneof(anyJson, anyBody(keys)),
+      (value) => void valueOrRefusal(() => parse(schema, value, "the request's body")),
+    ),
     1000,
   );
 });

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import { MachineFacts } from "./facts.ts";
 
 /** The format of `checkpoint.json` that this thaw writes and reads. */
@@ -111,7 +112,7 @@ export function parseCheckpointName(name: string): string {
   const parsed = CheckpointName.safeParse(name);
   if (parsed.success) return parsed.data;
   const problem = parsed.error.issues[0]?.message ?? "malformed";
-  throw new ThawError("INVALID", `checkpoint name ${JSON.stringify(name)}: ${problem}`, {
+  throw new ThawError("INVALID", `checkpoint name ${show(name)}: ${problem}`, {
     hint: "Choose a name such as my-app.v1.",
   });
 }

@@ -2,6 +2,7 @@
 import type { CreateInput } from "../api/containers.ts";
 import { parsePublish } from "../api/publish.ts";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import type { ContainerOptions } from "./container-options.ts";
 
 type HostConfigInput = NonNullable<CreateInput["HostConfig"]>;
@@ -50,7 +51,7 @@ export function portBindings(publish: readonly string[]): HostConfigInput["PortB
     if (!ports) {
       throw new ThawError(
         "INVALID",
-        `--publish: expected [[ADDRESS:]HOST-PORT:]CONTAINER-PORT[/udp] such as 8001:8000, got ${JSON.stringify(text)}`,
+        `--publish: expected [[ADDRESS:]HOST-PORT:]CONTAINER-PORT[/udp] such as 8001:8000, got ${show(text)}`,
         { hint: "Correct the option; every command explains its options with --help." },
       );
     }
@@ -94,7 +95,7 @@ function endpoint({ aliases, ip, ip6, mac }: NetworkText): Endpoints[string] {
 }
 
 function bad(got: string, expected: string): ThawError {
-  return new ThawError("INVALID", `--network: expected ${expected}, got ${JSON.stringify(got)}`, {
+  return new ThawError("INVALID", `--network: expected ${expected}, got ${show(got)}`, {
     hint: "`thaw network ls` lists the networks there are.",
   });
 }

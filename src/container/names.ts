@@ -1,6 +1,7 @@
 /** Names of containers: what is allowed, and how one is made up when the user gives none. */
 import { randomInt } from "node:crypto";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 
 const GRAMMAR = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 const TRIES = 20;
@@ -46,7 +47,7 @@ function pick(words: readonly string[]): string {
 /** @throws ThawError INVALID when `name` is not a container's name. */
 export function checkName(name: string): void {
   if (GRAMMAR.test(name)) return;
-  throw new ThawError("INVALID", `${JSON.stringify(name)} is not a container name`, {
+  throw new ThawError("INVALID", `${show(name)} is not a container name`, {
     hint: "Use letters, digits, `_`, `.` and `-`, beginning with a letter or digit, at most 128.",
   });
 }

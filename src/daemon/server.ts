@@ -9,6 +9,7 @@ import { errorBody } from "../api/errors.ts";
 import { type RouteMatch, routeMatcher } from "../api/routes.ts";
 import { API_VERSION } from "../api/system.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import { Call, type Handlers } from "./call.ts";
 import type { Log } from "./log.ts";
 
@@ -68,7 +69,7 @@ export class ApiServer {
     try {
       response.setHeader("Server", "thaw");
       response.setHeader("Api-Version", API_VERSION);
-      const url = new URL(request.url ?? "/", "http://thaw");
+      const url = addressOf(request.url ?? "/");
       const match = this.#find(request.method ?? "", url.pathname);
       await this.#handlers[match.name](new Call(request, response, match, url, socket));
     } catch (thrown) {
@@ -106,6 +107,15 @@ export class ApiServer {
       response.end(request.method === "HEAD" ? "" : body);
     }
   }
+}
+
+/** The path and query of a request. Two slashes at its beginning are a path, too, not somebody's host. @throws ThawError INVALID. */
+function addressOf(target: string): URL {
+  const url = URL.parse(target.startsWith("/") ? `http://thaw${target}` : target, "http://thaw");
+  if (url !== null) return url;
+  throw new ThawError("INVALID", `the request's address: expected a path, got ${show(target)}`, {
+    hint: "Escape what is no letter or digit with %.",
+  });
 }
 
 function rawAnswer(status: number, body: string): string {

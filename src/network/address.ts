@@ -1,6 +1,7 @@
 /** Addresses and subnets: text on the outside, whole numbers for counting, bytes for the kernel. */
 import ipaddr from "ipaddr.js";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 
 /** A subnet as numbers. */
 export interface Range {
@@ -14,7 +15,7 @@ export interface Range {
 /** Bytes of an address: 4 or 16. @throws ThawError INVALID. */
 export function addressBytes(text: string): Uint8Array {
   if (!ipaddr.isValid(text) || (!text.includes(":") && !ipaddr.IPv4.isValidFourPartDecimal(text))) {
-    throw new ThawError("INVALID", `${JSON.stringify(text)} is not an address`, { hint: "Write it as 10.1.2.3." });
+    throw new ThawError("INVALID", `${show(text)} is not an address`, { hint: "Write it as 10.1.2.3." });
   }
   return Uint8Array.from(ipaddr.parse(text).toByteArray());
 }
@@ -34,7 +35,7 @@ export function addressText(version: 4 | 6, value: bigint): string {
 /** A subnet such as "10.1.2.0/24"; bits of the host part are cleared. @throws ThawError INVALID. */
 export function parseSubnet(text: string): Range {
   if (!ipaddr.isValidCIDR(text)) {
-    throw new ThawError("INVALID", `${JSON.stringify(text)} is not a subnet`, {
+    throw new ThawError("INVALID", `${show(text)} is not a subnet`, {
       hint: "Write it as 10.1.2.0/24 or fd00:1::/64.",
     });
   }

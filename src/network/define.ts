@@ -1,6 +1,7 @@
 /** From what a network is asked to be to what it is: checked, and completed with what was left open. */
 import { randomBytes } from "node:crypto";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import { parseSubnet, type Range } from "./address.ts";
 import { askedSubnet, checkMtu, freeSubnet, localSubnet6, outwardMtu } from "./choose.ts";
 import type { HostNetworks } from "./host.ts";
@@ -55,7 +56,7 @@ export function newNetwork(spec: NetworkSpec, all: readonly Network[], host: Hos
 
 function checkName(name: string, all: readonly Network[]): void {
   if (all.some((network) => network.name === name)) {
-    throw new ThawError("NAME_IN_USE", `a network ${JSON.stringify(name)} is there already`, {
+    throw new ThawError("NAME_IN_USE", `a network ${show(name)} is there already`, {
       hint: `Choose another name, or remove it: thaw network rm ${name}`,
     });
   }

@@ -11,6 +11,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import { Bridges } from "./bridges.ts";
 import { defaultSpec, newNetwork } from "./define.ts";
@@ -66,7 +67,7 @@ export class Networks implements NetworkManager {
     const [only, ...more] = exact ? [exact] : all.filter(({ id }) => nameOrId !== "" && id.startsWith(nameOrId));
     if (only && more.length === 0) return only;
     if (nameOrId === DEFAULT_NETWORK) return this.#add(defaultSpec());
-    throw new ThawError("NETWORK_NOT_FOUND", `no network is called ${JSON.stringify(nameOrId)}`, {
+    throw new ThawError("NETWORK_NOT_FOUND", `no network is called ${show(nameOrId)}`, {
       hint: "`thaw network ls` lists the networks there are; `thaw network create` makes one.",
     });
   }

@@ -3,6 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { ThawError } from "../common/errors.ts";
+import { show } from "../common/show.ts";
 import type { ServiceSpec } from "./types.ts";
 
 /** `<project>-<name>`, or the one word when both are the same. */
@@ -42,7 +43,7 @@ export function pattern(text: string): RegExp {
   try {
     return new RegExp(text);
   } catch (cause) {
-    throw new ThawError("INVALID", `expected a regular expression for the log, got ${JSON.stringify(text)}`, { cause });
+    throw new ThawError("INVALID", `expected a regular expression for the log, got ${show(text)}`, { cause });
   }
 }
 
