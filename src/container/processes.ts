@@ -16,6 +16,7 @@ export interface ContainerProcess {
 }
 
 const TICKS = 100;
+const INIT = "thaw-init";
 
 /** Those of `pids` that are still there. */
 export async function readProcesses(pids: readonly number[]): Promise<ContainerProcess[]> {
@@ -36,7 +37,8 @@ async function readProcess(pid: number): Promise<ContainerProcess | undefined> {
       pid,
       parent: number(1),
       uid: Number(/^Uid:\t(\d+)/m.exec(status ?? "")?.[1] ?? 0),
-      command: line?.split("\0").join(" ").trim() || `[${name}]`,
+      // The sandbox's init is a copy of the launcher, whose arguments it still has.
+      command: name === INIT ? INIT : line?.split("\0").join(" ").trim() || `[${name}]`,
       time: (number(11) + number(12)) / TICKS,
       startedAt: number(19) / TICKS,
       tty: ttyName(number(4)),

@@ -148,6 +148,27 @@ services:
     });
   });
 
+  test("limits by the service's own keys and by deploy", () => {
+    const limits = (keys: string) => resolved(`services: { w: { image: a, ports: ['1:2'], ${keys} } }`).service.limits;
+    expect(limits("mem_limit: 64m, memswap_limit: -1, mem_reservation: 32m, cpu_shares: 512, cpuset: '0,1'")).toEqual({
+      memory: 64 << 20,
+      memorySwap: -1,
+      memoryReservation: 32 << 20,
+      cpuShares: 512,
+      cpusetCpus: "0,1",
+    });
+    expect(limits("cpu_period: 50ms, cpu_quota: 25000")).toEqual({ cpuPeriod: 50_000, cpuQuota: 25_000 });
+    const resources = "{ limits: { cpus: '0.5', memory: 64m, pids: 9 }, reservations: { memory: 8m } }";
+    const wanted = { memory: 64 << 20, nanoCpus: 5e8, pids: 9, memoryReservation: 8 << 20 };
+    expect(limits(`deploy: { resources: ${resources} }`)).toEqual(wanted);
+    expect(limits(`mem_limit: 65536k, deploy: { resources: ${resources} }`)).toEqual(wanted);
+    expect(() => limits(`mem_limit: 65m, deploy: { resources: ${resources} }`)).toThrow(
+      "services.w: mem_limit and deploy.resources.limits.memory say different things",
+    );
+    expect(() => limits("deploy: { replicas: 2 }")).toThrow("thaw does not do `replicas` yet");
+    expect(() => limits("deploy: { resources: { limits: { cpu: 1 } } }")).toThrow("unknown key `cpu`");
+  });
+
   test("a build without a name is called after project and service", () => {
     expect(resolved("services: { Web: { build: ., ports: ['1:2'] } }").build?.tag).toBe("shop-web");
   });

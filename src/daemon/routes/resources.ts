@@ -42,13 +42,12 @@ async function stats({ containers }: Parts, call: Call): Promise<void> {
   const { id } = containers.get(call.param("id"));
   const sampler = new StatsSampler();
   const sample = async () => sampler.sample(containers.get(id), await containers.resources.stats(id));
-  if (!query.stream) {
-    const runs = containers.get(id).state === "running";
-    // The percentage of CPU is that of the second between two samples.
-    if (runs && !query["one-shot"]) await sample();
-    if (runs && !query["one-shot"]) await pause(call.signal);
-    return call.json(await sample());
+  // The percentage of CPU is that of the second between two samples.
+  if (containers.get(id).state === "running" && !query["one-shot"]) {
+    await sample();
+    await pause(call.signal);
   }
+  if (!query.stream) return call.json(await sample());
   call.response.writeHead(200, { "content-type": "application/json" });
   while (!call.signal.aborted) {
     await call.write(Buffer.from(`${JSON.stringify(await sample())}\n`));
