@@ -164,6 +164,14 @@ test("a paused container does nothing, is known as paused by the next daemon, an
   await expect(resources().unpause(id)).rejects.toMatchObject({ code: "WRONG_STATE" });
 });
 
+test("a container that starts programs all the time can be paused at any moment", async () => {
+  const { id } = await running({}, "while :; do cat /dev/null; done");
+  for (let round = 0; round < 60; round++) {
+    await resources().pause(id);
+    await resources().unpause(id);
+  }
+});
+
 test("a paused container can be stopped, killed and removed", async () => {
   const ends: [string, number, (id: string) => Promise<unknown>][] = [
     ["trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done", 7, (id) => world.containers.stop(id, 60_000)],

@@ -52,9 +52,10 @@ function leafOf(cgroups: Cgroups, id: string): string {
 
 async function freezeV1(leaf: string): Promise<boolean> {
   const file = join(leaf, "freezer.state");
-  await order(file, "FROZEN");
   const deadline = performance.now() + PATIENCE_MS;
   for (let pause = FIRST_LOOK_MS; ; pause = Math.min(pause * 2, LAST_LOOK_MS)) {
+    // Again each time: who came to wait for a child of vfork after the first time is only frozen by the next.
+    await order(file, "FROZEN");
     const state = await textOf(file);
     if (state === undefined) throw gone();
     if (state === "FROZEN") return true;
