@@ -107,17 +107,22 @@ static int exchange(int fd, struct wire_bytes batch, struct answers *a)
 	return a->got < a->wanted ? -EIO : 0;
 }
 
-static int send_batch(uint32_t family, uint32_t ignore, struct wire_bytes batch, char *detail, size_t room)
+static int open_netlink(uint32_t family)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)family);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Every acknowledgement is read, also of a batch that failed, so that a socket can be used again. */
+static int send_batch(int fd, uint32_t ignore, struct wire_bytes batch, char *detail, size_t room)
 {
 	struct answers a = { .ignore = ignore };
+	if (fd < 0)
+		return fd;
 	int error = count_wanted(batch, &a.wanted);
 	if (error < 0)
 		return error;
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)family);
-	if (fd < 0)
-		return -errno;
 	error = exchange(fd, batch, &a);
-	close(fd);
 	if (error < 0)
 		snprintf(detail, room, "message %u%s%s", a.seq, a.text[0] ? ": " : "", a.text);
 	return error;
@@ -136,8 +141,11 @@ static int send_patched(struct child *child, const struct op_netlink_inside *op)
 		error = -EINVAL;
 	else if (op->patch)
 		memcpy(copy + op->patch, &host.own_net_ns, sizeof(host.own_net_ns));
-	if (error == 0)
-		error = send_batch(op->family, op->ignore, (struct wire_bytes){ copy, op->batch.len }, child->detail, sizeof(child->detail));
+	if (error == 0) {
+		int fd = open_netlink(op->family);
+		error = send_batch(fd, op->ignore, (struct wire_bytes){ copy, op->batch.len }, child->detail, sizeof(child->detail));
+		close_fd(&fd);
+	}
 	free(copy);
 	return error;
 }
@@ -226,6 +234,20 @@ void net_release(struct container *c)
 	c->held_count = 0;
 }
 
+/*
+ * One socket for all changes of nftables, never closed: closing one waits until the kernel has let go of what was
+ * deleted, an RCU grace period and more, 10-20 ms.
+ */
+static int change_tables(const struct op_netlink *op, char *detail, size_t room)
+{
+	static int kept = -1;
+	if (op->family != NETLINK_NETFILTER)
+		return -EPROTONOSUPPORT;
+	if (kept < 0)
+		kept = open_netlink(op->family);
+	return send_batch(kept, op->ignore, op->batch, detail, room);
+}
+
 int net_perform(struct container *c, uint16_t code, struct wire_reader *fields, const char **what)
 {
 	static char detail[DETAIL_BYTES + 32];
@@ -234,7 +256,7 @@ int net_perform(struct container *c, uint16_t code, struct wire_reader *fields, 
 		op_decode_netlink(fields, &op);
 		detail[0] = 0;
 		*what = detail;
-		return send_batch(op.family, op.ignore, op.batch, detail, sizeof(detail));
+		return change_tables(&op, detail, sizeof(detail));
 	}
 	if (code == OP_PORT_HOLD) {
 		struct op_port_hold op;
