@@ -141,6 +141,15 @@ describe("a bind", () => {
     expect(readFileSync(join(shared, "file"), "utf8")).toBe("new\n");
   });
 
+  test("of a directory that thaw itself works in shows nothing of how containers are made", async () => {
+    const { stdout } = await run(
+      ["-v", `${installed.directory}:/all:ro`],
+      "ls /all; ls /all/run/stage; cat /proc/mounts",
+    );
+    expect(stdout).toContain("shared\n");
+    expect(stdout).not.toContain("/all/run/stage");
+  });
+
   test("sees the host's later mounts, and shows its own to the host, only as far as its propagation says", async () => {
     // A shared mount of its own, so that nothing of the machine's is touched.
     await exec(["mount", "--bind", shared, shared]);

@@ -322,7 +322,7 @@ static void process_ended(struct process *p, int status)
 		c->wait_status = status;
 		c->ended_real = real_ns();
 	}
-	if (p->pid == c->main || c->state == CONTAINER_STATE_PARKED)
+	if (p->pid == c->main || (c->parking && c->state != CONTAINER_STATE_STARTING))
 		c->ended = true;
 	if (p->pid == c->main || p->pid == c->holder) {
 		if (c->state < CONTAINER_STATE_STOPPING && c->awaited != p && c->state == CONTAINER_STATE_RUNNING)

@@ -172,7 +172,6 @@ uint32_t cgroup_oom_kills(const char *path);
 void cgroup_thaw(const struct container *c);
 int cgroup_remove(const char *path, uint32_t *oom_kills);
 int cgroup_spare(const char *path, uint32_t most, uint32_t *oom_kills);
-void cgroup_drop_spares(void);
 
 /* --- pool.c ------------------------------------------------------------------------------------------------ */
 /* At a `pooled` operation: goes on in a parked sandbox of the shape, when there is one. */
@@ -202,11 +201,6 @@ struct child {
 		int to;
 	} places[16];
 	unsigned place_count;
-	struct {
-		const char *source;
-		int fd;
-	} held[16]; /* trees of the host that were opened before mounts were made private */
-	unsigned held_count;
 	bool files_pending;
 	struct rlimit files; /* of open files, set just before exec */
 	bool caps_pending;

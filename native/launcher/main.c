@@ -222,7 +222,6 @@ static int serve(const struct options *o)
 			return 1;
 	}
 	keeper_quit();
-	cgroup_drop_spares();
 	unlink(o->socket);
 	return 0;
 }

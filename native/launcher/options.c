@@ -19,7 +19,7 @@
 
 /* glibc's sys/mount.h and the kernel's linux/mount.h do not go together */
 extern int mount(const char *, const char *, const char *, unsigned long, const void *);
-enum { RECURSIVE_PROPAGATION = 1 << 14 };
+enum { RECURSIVE_PROPAGATION = 1 << 14, SLAVE = 1 << 19, SHARED = 1 << 20 };
 
 /* A mount point for something of the user's. */
 static int open_user_target(struct child *child, const char *path, bool directory)
@@ -37,45 +37,26 @@ static int open_user_target(struct child *child, const char *path, bool director
 	return child_fail(child, error, path);
 }
 
-static int hold_tree(struct child *child, const char *source)
+static int set_attr(int tree, bool deep, const struct mount_attr *attr)
 {
-	if (child->held_count == ARRAY_LEN(child->held))
-		return child_fail(child, -E2BIG, source);
-	int fd = outside_tree(child, source, true);
-	if (fd < 0)
-		return fd;
-	child->held[child->held_count].source = source;
-	child->held[child->held_count++].fd = fd;
-	return 0;
+	unsigned flags = AT_EMPTY_PATH | (deep ? AT_RECURSIVE : 0);
+	return syscall(SYS_mount_setattr, tree, "", flags, attr, sizeof(*attr)) < 0 ? -errno : 0;
 }
 
-/* The tree that was held for this source, else a new one. */
-static int take_tree(struct child *child, const char *source)
-{
-	for (unsigned i = 0; i < child->held_count; i++) {
-		int fd = child->held[i].fd;
-		if (fd < 0 || strcmp(child->held[i].source, source))
-			continue;
-		child->held[i].fd = -1;
-		return fd;
-	}
-	return outside_tree(child, source, true);
-}
-
+/* The tree's mounts are peers of the host's where those are shared. Unless they shall stay so, nothing goes out. */
 static int set_tree(int tree, const struct op_attach_tree *op)
 {
-	struct mount_attr attributes = { .attr_set = op->attributes };
-	struct mount_attr propagation = { .propagation = op->propagation & ~(uint64_t)RECURSIVE_PROPAGATION };
-	unsigned deep = AT_EMPTY_PATH | (op->propagation & RECURSIVE_PROPAGATION ? AT_RECURSIVE : 0);
-	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) < 0)
-		return -errno;
-	return syscall(SYS_mount_setattr, tree, "", deep, &propagation, sizeof(propagation)) < 0 ? -errno : 0;
+	bool deep = op->propagation & RECURSIVE_PROPAGATION;
+	struct mount_attr all = { .attr_set = op->attributes, .propagation = op->propagation & SHARED ? 0 : SLAVE };
+	struct mount_attr wanted = { .propagation = op->propagation & ~(uint64_t)RECURSIVE_PROPAGATION };
+	int error = set_attr(tree, true, &all);
+	return error < 0 ? error : set_attr(tree, deep, &wanted);
 }
 
 static int attach_tree(struct child *child, const struct op_attach_tree *op)
 {
 	struct stat st;
-	int tree = take_tree(child, op->source.p);
+	int tree = outside_tree(child, op->source.p, true);
 	if (tree < 0)
 		return tree;
 	int error = fstat(tree, &st) < 0 ? -errno : set_tree(tree, op);
@@ -181,11 +162,6 @@ int options_perform(struct child *child, uint16_t code, struct wire_reader *r)
 	switch (code) {
 	case OP_ROOT_READONLY:
 		return root_readonly(child);
-	case OP_HOLD_TREE: {
-		struct op_hold_tree op;
-		op_decode_hold_tree(r, &op);
-		return hold_tree(child, op.source.p);
-	}
 	case OP_ATTACH_TREE: {
 		struct op_attach_tree op;
 		op_decode_attach_tree(r, &op);

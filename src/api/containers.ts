@@ -15,6 +15,15 @@ const argvSchema = z.array(z.string().regex(/^[^\0]*$/));
 /** Docker takes a string for a list of one. */
 const commandSchema = z.union([z.string().transform((text) => [text]), argvSchema]).nullish();
 
+/** Who a program runs as. */
+export const userSchema = z
+  .string()
+  .regex(/^[a-zA-Z0-9_.-]*(:[a-zA-Z0-9_.-]+)?$/, { error: "expected user[:group], names or numbers" });
+/** A container's name for itself. */
+export const hostnameSchema = z
+  .string()
+  .regex(/^[a-zA-Z0-9.-]{0,63}$/, { error: "expected at most 63 letters, digits, '.' or '-'" });
+
 /** Body of POST /containers/create. Either `Image`, or thaw's own `Rootfs`. */
 export const createSchema = z
   .object({
@@ -25,14 +34,8 @@ export const createSchema = z
     Entrypoint: commandSchema,
     Env: z.array(envSchema).nullish(),
     WorkingDir: z.union([pathSchema, z.literal("")]).nullish(),
-    User: z
-      .string()
-      .regex(/^[a-zA-Z0-9_.-]*(:[a-zA-Z0-9_.-]+)?$/, { error: "expected user[:group], names or numbers" })
-      .nullish(),
-    Hostname: z
-      .string()
-      .regex(/^[a-zA-Z0-9.-]{0,63}$/, { error: "expected at most 63 letters, digits, '.' or '-'" })
-      .nullish(),
+    User: userSchema.nullish(),
+    Hostname: hostnameSchema.nullish(),
     Tty: z.boolean().nullish(),
     OpenStdin: z.boolean().nullish(),
     Labels: z.record(z.string(), z.string()).nullish(),

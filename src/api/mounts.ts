@@ -29,7 +29,8 @@ export interface TmpfsWish {
   readonly options: string;
 }
 
-const PROPAGATIONS = ["private", "rprivate", "slave", "rslave", "shared", "rshared"] as const;
+/** The ways to propagate. */
+export const PROPAGATIONS = ["private", "rprivate", "slave", "rslave", "shared", "rshared"] as const;
 /** Said by users of other engines and systems; nothing has to be done for them here. */
 const WITHOUT_MEANING = ["z", "Z", "consistent", "cached", "delegated"];
 

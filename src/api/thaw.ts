@@ -5,8 +5,12 @@
 import { z } from "zod";
 import type { CheckpointInfo } from "../checkpoint/types.ts";
 import type { Service } from "../service/types.ts";
+import { hostnameSchema, userSchema } from "./containers.ts";
 import type { ErrorBody } from "./errors.ts";
-import { nameSchema, portSchema } from "./values.ts";
+import { ISOLATION_CONFIG, ISOLATION_FIELDS } from "./isolation.ts";
+import { bindSchema, mountsSchema } from "./mounts.ts";
+import { tmpfsSchema } from "./tmpfs.ts";
+import { nameSchema, pathSchema, portSchema } from "./values.ts";
 
 /** Names and values, as of build arguments and labels. */
 export const argSchema = z.record(
@@ -44,6 +48,26 @@ const serviceLimitsSchema = z.strictObject({
   cpusetCpus: z.string().optional(),
 });
 
+/** What a service's containers are beyond its image, in the words of POST /containers/create. */
+export const serviceContainerSchema = z.strictObject({
+  User: userSchema.optional(),
+  WorkingDir: pathSchema.optional(),
+  Hostname: hostnameSchema.optional(),
+  Domainname: ISOLATION_CONFIG.Domainname,
+  HostConfig: z
+    .strictObject({
+      ...ISOLATION_FIELDS,
+      Init: z.boolean(),
+      Tmpfs: tmpfsSchema,
+      Binds: z.array(bindSchema),
+      Mounts: mountsSchema,
+    })
+    .partial()
+    .optional(),
+});
+export type ServiceContainerRequest = z.output<typeof serviceContainerSchema>;
+export type ServiceContainerInput = z.input<typeof serviceContainerSchema>;
+
 /** When to make a service's checkpoint. */
 export const checkpointWhenSchema = z.discriminatedUnion("when", [
   z.strictObject({ when: z.literal("ready") }),
@@ -66,6 +90,7 @@ export const serviceUpSchema = z.strictObject({
   checkpoint: checkpointWhenSchema.default({ when: "ready" }),
   warmup: z.array(z.string().startsWith("/")).default([]),
   limits: serviceLimitsSchema.default({}),
+  container: serviceContainerSchema.optional(),
 });
 
 export type ServiceUpRequest = z.output<typeof serviceUpSchema>;

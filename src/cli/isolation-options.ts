@@ -1,26 +1,21 @@
 /** Texts of isolation options made what the API takes. What the API can judge by itself is left to it. */
+import { parseDevice, parseUlimit } from "../api/isolation-texts.ts";
 import { bad, readText } from "./options.ts";
 
-/** `HOST[:CONTAINER[:rwm]]`, also `HOST:rwm`. @throws ThawError INVALID. */
+/** @throws ThawError INVALID. */
 export function deviceOption(text: string) {
-  const [host = "", second = "", third] = text.split(":");
-  const isAccess = /^[rwm]{1,3}$/.test(second) && third === undefined;
-  const access = isAccess ? second : (third ?? "rwm");
-  const container = isAccess || second === "" ? host : second;
-  const whole = text.split(":").length <= 3 && host.startsWith("/") && container.startsWith("/");
-  if (!whole || !/^[rwm]{1,3}$/.test(access)) {
+  const device = parseDevice(text);
+  if (device === undefined) {
     throw bad("--device", "HOST[:CONTAINER[:rwm]] such as /dev/fuse or /dev/sda:/dev/xvda:r", text);
   }
-  return { PathOnHost: host, PathInContainer: container, CgroupPermissions: access };
+  return device;
 }
 
-/** `name=soft[:hard]`; without a hard limit it is the soft one. @throws ThawError INVALID. */
+/** @throws ThawError INVALID. */
 export function ulimitOption(text: string) {
-  const [, name = "", soft = "", hard = soft] =
-    /^([a-z]+)=(-1|unlimited|\d{1,15})(?::(-1|unlimited|\d{1,15}))?$/.exec(text) ?? [];
-  if (name === "") throw bad("--ulimit", "NAME=SOFT[:HARD] such as nofile=1024:2048", text);
-  const value = (word: string) => (word === "unlimited" ? -1 : Number(word));
-  return { Name: name, Soft: value(soft), Hard: value(hard) };
+  const limit = parseUlimit(text);
+  if (limit === undefined) throw bad("--ulimit", "NAME=SOFT[:HARD] such as nofile=1024:2048", text);
+  return limit;
 }
 
 /** `name=value`. @throws ThawError INVALID. */

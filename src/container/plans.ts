@@ -76,7 +76,7 @@ export function startOf(
   const sandbox = sandboxOf(spec, place, cgroups, network);
   const program = programOf(spec, place, filter);
   const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);
-  const cleanup = cleanupPlan(cgroups, place.id, spec);
+  const cleanup = cleanupPlan(cgroups, place.id, [], spec.isolation);
   return { plan: [...network.before, ...plan], cleanup: [...network.after, ...cleanup] };
 }
 

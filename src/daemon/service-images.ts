@@ -44,6 +44,7 @@ export class ServiceImages {
         labels: image.labels,
         autoRemove: false,
         init: true,
+        ...spec.container,
       };
       this.#lowers.set(serviceId(spec), image.lowers);
       return { imageId: image.id, container: await this.#withVolumes(container) };

@@ -33,13 +33,6 @@ export function sharesNamespace(isolation: Isolation | undefined, name: HostName
   return isolation?.hostNamespaces?.includes(name) ?? false;
 }
 
-/** The trees that have to be opened before mounts are made private: shared ones stay peers of the host's mounts. */
-export function holdOps(binds: readonly SandboxBind[]): ChildOp[] {
-  return binds
-    .filter(({ propagation }) => propagation?.endsWith("shared"))
-    .map(({ source }) => ({ kind: "hold_tree", source }));
-}
-
 /** Binds and tmpfs mounts, parents before what is mounted into them. */
 export function mountOps(
   binds: readonly SandboxBind[],

@@ -7,7 +7,7 @@
  */
 import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } from "../launcher/generated/protocol.ts";
 import { capabilityBits, chosenCapabilities } from "./capabilities.ts";
-import { type CgroupLimits, type Cgroups, retireLeaves } from "./cgroups/index.ts";
+import type { CgroupLimits, Cgroups } from "./cgroups/index.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
 import type { Isolation } from "./isolation.ts";
 import {
@@ -15,7 +15,6 @@ import {
   deviceLeafOps,
   deviceOps,
   hideOps,
-  holdOps,
   limitOps,
   mountOps,
   namespaceOps,
@@ -97,9 +96,9 @@ export function sandboxStage(options: SandboxOptions): Op[] {
 }
 
 /** Whether nothing of it could be made ahead: ids, leaves with own rules, or opened trees are the container's own. */
-function isOneOfAKind({ ids, binds, cgroups, id, limits, isolation }: SandboxOptions): boolean {
+function isOneOfAKind({ ids, cgroups, id, limits, isolation }: SandboxOptions): boolean {
   if (cgroups.leaves(id, limits).length > cgroups.leaves(id).length) return true;
-  return ids !== undefined || holdOps(binds).length > 0 || deviceLeafOps(cgroups, id, isolation).length > 0;
+  return ids !== undefined || deviceLeafOps(cgroups, id, isolation).length > 0;
 }
 
 /** Starts a program in a sandbox of its own. */
@@ -131,20 +130,15 @@ export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOp
   ];
 }
 
-/** What is to be undone besides removing the cgroup leaves. */
-export interface CleanupOptions {
-  /** Shall not survive. */
-  readonly directories?: readonly string[];
-  readonly isolation?: Isolation | undefined;
-  /** Those that the container had: its leaves may be kept for the next one. Without, they are removed. */
-  readonly limits?: CgroupLimits;
-}
-
-/** Undoes what a plan made on the host. */
-export function cleanupPlan(cgroups: Cgroups, id: string, options: CleanupOptions = {}): HostOp[] {
-  const { directories = [], isolation, limits } = options;
+/** Undoes what a plan made on the host: the cgroup leaves, and directories that shall not survive. */
+export function cleanupPlan(
+  cgroups: Cgroups,
+  id: string,
+  directories: readonly string[] = [],
+  isolation?: Isolation,
+): HostOp[] {
   return [
-    ...(limits === undefined ? cgroups.remove(id) : retireLeaves(cgroups, id, limits)),
+    ...cgroups.remove(id),
     ...deviceLeafCleanup(cgroups, id, isolation),
     ...directories.map((path): HostOp => ({ kind: "remove_tree", path })),
   ];
@@ -173,7 +167,6 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
   const { cgroups, id, ids, isolation } = options;
   return [
     ...CGROUP_ENTRY,
-    ...holdOps(options.binds),
     ...ownSpaces(ids),
     { kind: "empty_mounts" },
     { kind: "tray" },

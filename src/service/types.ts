@@ -1,7 +1,7 @@
 /**
  * On-demand services: a container that sleeps as a checkpoint and is woken by a connection.
  */
-import type { Limits } from "../container/types.ts";
+import type { ContainerSpec, Limits } from "../container/types.ts";
 
 /** Where a service is. `preparing`: it is being started once to make its checkpoint. */
 export type ServiceState = "preparing" | "asleep" | "waking" | "awake" | "stopping" | "failed" | "removed";
@@ -29,7 +29,14 @@ export interface ServiceSpec {
   /** HTTP paths requested before the dump so that their code is loaded. */
   readonly warmup: readonly string[];
   readonly limits: Limits;
+  /** What its containers are beyond the image; missing: nothing. */
+  readonly container?: ServiceContainer | undefined;
 }
+
+/** Fields of a container that a service may choose. */
+export type ServiceContainer = Partial<
+  Pick<ContainerSpec, "user" | "cwd" | "hostname" | "init" | "binds" | "isolation" | "security">
+>;
 
 /** The phases of one wake-up, ms since the connection arrived. */
 export interface WakePhases {

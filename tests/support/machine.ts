@@ -198,8 +198,7 @@ export class Machine {
   }
 
   async #leftovers(): Promise<string[]> {
-    const names = [...(await this.#cgroups.existing())].filter((name) => !name.startsWith("spare-"));
-    const leaves = names.map((leaf) => `cgroup ${leaf}`);
+    const leaves = [...(await this.#cgroups.existing())].map((leaf) => `cgroup ${leaf}`);
     const mounts = (await readFile("/proc/self/mountinfo", "utf8"))
       .split("\n")
       .filter((line) => line.includes(this.#directory));

@@ -156,7 +156,6 @@ enum {
 	OP_USER_ENTER = 108,
 	OP_CGROUP_VIEW = 109,
 	OP_ROOT_READONLY = 110,
-	OP_HOLD_TREE = 111,
 	OP_ATTACH_TREE = 112,
 	OP_TMPFS = 113,
 	OP_DEVICE_NODE = 114,
@@ -600,10 +599,6 @@ struct op_cgroup_view {
 
 struct op_root_readonly {
 	char empty;
-};
-
-struct op_hold_tree {
-	struct wire_str source;
 };
 
 struct op_attach_tree {
@@ -1262,12 +1257,6 @@ static inline bool op_decode_root_readonly(struct wire_reader *r, struct op_root
 	return wire_end(r);
 }
 
-static inline bool op_decode_hold_tree(struct wire_reader *r, struct op_hold_tree *out)
-{
-	out->source = wire_get_str(r);
-	return wire_end(r);
-}
-
 static inline bool op_decode_attach_tree(struct wire_reader *r, struct op_attach_tree *out)
 {
 	out->source = wire_get_str(r);
@@ -1566,10 +1555,6 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 110: {
 		struct op_root_readonly op;
 		return op_decode_root_readonly(r, &op);
-	}
-	case 111: {
-		struct op_hold_tree op;
-		return op_decode_hold_tree(r, &op);
 	}
 	case 112: {
 		struct op_attach_tree op;

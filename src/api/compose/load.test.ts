@@ -45,7 +45,7 @@ describe("a typo", () => {
 describe("what thaw does not do yet", () => {
   test.each([
     ["depends_on: [db]", "UNSUPPORTED c.yaml:5: thaw does not do `depends_on` yet | Remove it."],
-    ["privileged: true", "UNSUPPORTED c.yaml:5: thaw does not do `privileged` yet | Remove it."],
+    ["secrets: [key]", "UNSUPPORTED c.yaml:5: thaw does not do `secrets` yet | Remove it."],
   ])("%s is refused by name", (line, message) => expect(refusal(line)).toBe(message));
 
   test("at the top and in a build too", () => {
@@ -194,7 +194,7 @@ test("words are taken apart as a shell does", () => {
 });
 
 test("a project is called as asked, as the file says, or as its directory", () => {
-  const compose = (name?: string) => ({ name, services: [] });
+  const compose = (name?: string) => ({ name, volumes: {}, services: [] });
   expect(projectName(compose("n"), "/a/b/c.yaml", "asked")).toBe("asked");
   expect(projectName(compose("n"), "/a/b/c.yaml")).toBe("n");
   expect(projectName(compose(), "/a/My App!/c.yaml")).toBe("myapp");

@@ -10,13 +10,17 @@ import { ThawError } from "../../common/errors.ts";
 import { nearestWord } from "../../common/nearest.ts";
 import { shorten } from "../../common/show.ts";
 import { clearestIssue, describeIssue, valueAt } from "../validate.ts";
-import { contradiction, DEPLOY_KEYS } from "./limits.ts";
+import { unknownVolume } from "./container.ts";
+import type { TopVolumes } from "./container-keys.ts";
+import { knownBelow, notYetBelow } from "./known-keys.ts";
+import { contradiction } from "./limits.ts";
 import { type ComposeService, fileSchema, NOT_YET, serviceSchema } from "./schema.ts";
 import { substitute } from "./variables.ts";
 
 /** A compose file with everything in it checked. */
 export interface ComposeFile {
   readonly name: string | undefined;
+  readonly volumes: TopVolumes;
   readonly services: readonly NamedService[];
 }
 
@@ -42,9 +46,17 @@ export async function loadCompose(path: string, env: Environment = process.env):
 export function parseCompose(text: string, file: string, env: Environment = process.env): ComposeFile {
   const source = new Source(text, file);
   source.fillIn(env);
-  const { name, services } = source.check(fileSchema, [], Object.keys(fileSchema.shape), NOT_YET.file);
+  const { name, services, volumes } = source.check(fileSchema, [], Object.keys(fileSchema.shape), NOT_YET.file);
   const named = Object.keys(services).map((service) => ({ name: service, ...checkService(source, service) }));
-  if (named.length > 0) return { name, services: named };
+  for (const { name: service, volumes: wanted } of named) {
+    const unknown = unknownVolume(wanted ?? [], volumes ?? {});
+    if (unknown === undefined) continue;
+    const at = ["services", service, "volumes", unknown.index];
+    const message = `${at.join(".")}: the file has no volume ${unknown.name}`;
+    const hint = `Add \`volumes: { ${unknown.name}: }\` at the top, or write ./${unknown.name} for a directory.`;
+    throw source.error(at, "INVALID", message, hint);
+  }
+  if (named.length > 0) return { name, volumes: volumes ?? {}, services: named };
   throw source.error(["services"], "INVALID", "services: expected at least one service, got none", "Add a service.");
 }
 
@@ -207,27 +219,6 @@ class Source {
     }
     return this.#document.contents?.range?.[0];
   }
-}
-
-/** The keys that are known inside a service, by where that is. */
-function knownBelow(path: Path): readonly string[] {
-  const where = path.filter((part) => typeof part === "string").join(".");
-  switch (where) {
-    case "build":
-      return ["context", "dockerfile", "args"];
-    case "ports":
-      return ["target", "published", "host_ip", "protocol", "mode"];
-    case "x-thaw":
-      return ["idle", "ready_timeout", "checkpoint"];
-    case "x-thaw.checkpoint":
-      return ["when", "path", "warmup"];
-    default:
-      return DEPLOY_KEYS[where]?.known ?? ["log"];
-  }
-}
-
-function notYetBelow(path: Path): readonly string[] {
-  return path[0] === "build" ? NOT_YET.build : (DEPLOY_KEYS[path.join(".")]?.notYet ?? []);
 }
 
 function withoutExtensions(value: unknown, known: readonly string[]): unknown {

@@ -5,6 +5,8 @@
 import { dirname, resolve } from "node:path";
 import type { BuildInput } from "../images.ts";
 import type { ServiceUpInput } from "../thaw.ts";
+import { serviceContainer } from "./container.ts";
+import type { TopVolumes } from "./container-keys.ts";
 import { serviceLimits } from "./limits.ts";
 import type { NamedService } from "./load.ts";
 
@@ -16,10 +18,20 @@ export interface ResolvedService {
 
 type Checkpoint = NonNullable<NonNullable<NamedService["x-thaw"]>["checkpoint"]>;
 
-/** @param file  absolute path of the compose file: relative paths in it are relative to its directory. */
-export function resolveService(given: NamedService, project: string, file: string): ResolvedService {
+/**
+ * @param file     absolute path of the compose file: relative paths in it are relative to its directory.
+ * @param volumes  the file's volumes.
+ * @throws ThawError PATH_NOT_FOUND for a seccomp profile that cannot be read.
+ */
+export function resolveService(
+  given: NamedService,
+  project: string,
+  file: string,
+  volumes: TopVolumes = {},
+): ResolvedService {
   const image = given.image ?? `${project}-${given.name}`.toLowerCase();
   const thaw = given["x-thaw"] ?? {};
+  const container = serviceContainer(given, { project, service: given.name, file, volumes });
   return {
     build: given.build === undefined ? undefined : buildOf(given.build, image, dirname(file)),
     service: {
@@ -31,6 +43,7 @@ export function resolveService(given: NamedService, project: string, file: strin
       warmup: thaw.checkpoint?.warmup ?? [],
       checkpoint: whenOf(thaw.checkpoint),
       limits: serviceLimits(given),
+      ...(container === undefined ? {} : { container }),
       ...(given.command === undefined ? {} : { command: words(given.command) }),
       ...(given.entrypoint === undefined ? {} : { entrypoint: words(given.entrypoint) }),
       ...(thaw.idle === undefined ? {} : { idleMs: thaw.idle }),

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { type PortText, parseDuration, parsePort } from "../texts.ts";
 import { portSchema } from "../values.ts";
+import { containerKeys, topVolumesSchema } from "./container-keys.ts";
 import { limitKeys } from "./limits.ts";
 import { textOf } from "./text.ts";
 
@@ -99,6 +100,7 @@ export const serviceSchema = z.strictObject({
   environment: environmentSchema.optional(),
   ports: z.array(portEntry).optional(),
   ...limitKeys,
+  ...containerKeys,
   labels: labelsSchema.optional(),
   container_name: z.string().optional(),
   userns_mode: z
@@ -119,6 +121,7 @@ export const fileSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9_-]*$/, { error: "expected lower-case letters, digits, '-' or '_'" })
     .optional(),
   version: z.unknown().optional(),
+  volumes: topVolumesSchema.nullish(),
   services: z.record(
     z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, { error: "expected a service's name" }),
     z.unknown(),
@@ -127,20 +130,16 @@ export const fileSchema = z.strictObject({
 
 /** Keys that the compose specification has and thaw does not do yet. */
 export const NOT_YET: Readonly<Record<"file" | "service" | "build", readonly string[]>> = {
-  file: ["networks", "volumes", "configs", "secrets", "include", "models"],
+  file: ["networks", "configs", "secrets", "include", "models"],
   service: [
-    ..."annotations attach blkio_config cap_add cap_drop cgroup cgroup_parent configs cpu_count cpu_percent".split(" "),
+    ..."annotations attach blkio_config cgroup cgroup_parent configs cpu_count cpu_percent".split(" "),
     ..."cpu_rt_period cpu_rt_runtime credential_spec depends_on develop".split(" "),
-    ..."device_cgroup_rules devices dns dns_opt dns_search domainname env_file expose extends external_links extra_hosts".split(
-      " ",
-    ),
-    ..."gpus group_add healthcheck hostname init ipc isolation label_file links logging mac_address".split(" "),
-    ..."mem_swappiness network_mode networks oom_kill_disable oom_score_adj pid platform post_start".split(" "),
-    ..."pre_stop privileged profiles provider pull_policy read_only restart runtime scale secrets security_opt shm_size".split(
-      " ",
-    ),
-    ..."stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits user uts".split(" "),
-    ..."volumes volumes_from working_dir".split(" "),
+    ..."device_cgroup_rules env_file expose extends external_links".split(" "),
+    ..."gpus healthcheck isolation label_file links logging mac_address".split(" "),
+    ..."mem_swappiness network_mode networks oom_kill_disable platform post_start".split(" "),
+    ..."pre_stop profiles provider pull_policy restart runtime scale secrets".split(" "),
+    ..."stdin_open stop_grace_period stop_signal storage_opt tty".split(" "),
+    ..."volumes_from".split(" "),
   ],
   build: [
     "additional_contexts",

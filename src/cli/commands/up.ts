@@ -24,7 +24,7 @@ export const command = (context: Context) =>
       const path = resolve(file ?? defaultComposeFile());
       const compose = await loadCompose(path);
       const name = projectName(compose, path, project);
-      for (const service of compose.services) await up(context, resolveService(service, name, path));
+      for (const service of compose.services) await up(context, resolveService(service, name, path, compose.volumes));
     });
 
 async function up({ client }: Context, { build, service }: ReturnType<typeof resolveService>): Promise<void> {

@@ -6,6 +6,7 @@ import { checkpointCreateSchema, restoreSchema, type ServiceUpRequest, serviceUp
 import type { Service, ServiceSpec } from "../../service/types.ts";
 import type { Handler } from "../call.ts";
 import type { Parts } from "../parts.ts";
+import { serviceContainer } from "../service-container.ts";
 import { containerDetails } from "../shapes.ts";
 import { commandLine, environment } from "../spec.ts";
 
@@ -64,13 +65,14 @@ export function serviceRoutes(parts: Parts): Record<ServiceRoutes & RouteName, H
 
 /** The layers stay from looking the image up until the service holds a container or checkpoint of it. */
 function up({ images, services }: Parts, request: ServiceUpRequest, line: (text: string) => void): Promise<Service> {
-  const { entrypoint, command, limits, ...rest } = request;
+  const { entrypoint, command, limits, container, ...rest } = request;
   return images.using(request.image, (image) => {
     const spec: ServiceSpec = {
       ...rest,
       argv: commandLine(image, entrypoint, command),
       env: environment(image.env, request.env),
       limits: { memory: undefined, nanoCpus: undefined, pids: undefined, ...limits },
+      container: container && serviceContainer(container),
     };
     return services.up(spec, line);
   });

@@ -625,11 +625,6 @@ export interface RootReadonlyOp {
   readonly kind: "root_readonly";
 }
 
-export interface HoldTreeOp {
-  readonly kind: "hold_tree";
-  readonly source: string;
-}
-
 export interface AttachTreeOp {
   readonly kind: "attach_tree";
   readonly source: string;
@@ -784,7 +779,6 @@ export type ChildOp =
   | UserEnterOp
   | CgroupViewOp
   | RootReadonlyOp
-  | HoldTreeOp
   | AttachTreeOp
   | TmpfsOp
   | DeviceNodeOp
@@ -883,7 +877,6 @@ const OP_CODES = {
   user_enter: 108,
   cgroup_view: 109,
   root_readonly: 110,
-  hold_tree: 111,
   attach_tree: 112,
   tmpfs: 113,
   device_node: 114,
@@ -952,7 +945,6 @@ export const opNames: Record<number, string> = {
   108: "user_enter",
   109: "cgroup_view",
   110: "root_readonly",
-  111: "hold_tree",
   112: "attach_tree",
   113: "tmpfs",
   114: "device_node",
@@ -1364,9 +1356,6 @@ function encodeOpFields(w: Writer, value: Op): void {
       return;
     case "root_readonly":
       return;
-    case "hold_tree":
-      w.str(value.source);
-      return;
     case "attach_tree":
       w.str(value.source);
       w.str(value.target);
@@ -1524,8 +1513,6 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "cgroup_view", target: r.str(), names: r.strs(), paths: r.strs(), links: r.strs() };
     case 110:
       return { kind: "root_readonly" };
-    case 111:
-      return { kind: "hold_tree", source: r.str() };
     case 112:
       return { kind: "attach_tree", source: r.str(), target: r.str(), attributes: r.u64(), propagation: r.u64() };
     case 113:
