@@ -114,6 +114,13 @@ const HARMFUL: readonly [what: string, plan: readonly Op[], op: number, errno: n
   ],
   ["renaming the host", [spawnOf({ namespaces: 0x20000n }), { kind: "hostname", name: "mine" }], 1, 1],
   ["bringing the host's loopback up", [spawnOf({ namespaces: 0n }), { kind: "loopback_up" }], 1, 1],
+  ["renaming its domain", [spawnOf({ namespaces: 0x20000n }), { kind: "domainname", name: "mine" }], 1, 1],
+  [
+    "setting a sysctl of the host",
+    [spawnOf({ namespaces: 0x20000n }), { kind: "sysctl", path: "kernel/shmmni", value: "5000" }],
+    1,
+    1,
+  ],
   ["sharing the launcher's memory", [spawnOf({ namespaces: 0x100n }), { kind: "exit", status: 0 }], 0, 22],
   ["being the launcher's sibling", [spawnOf({ namespaces: 0x8000n }), { kind: "exit", status: 0 }], 0, 22],
   ["an unknown role", [spawnOf({ role: 3 }), { kind: "exit", status: 0 }], 0, 22],

@@ -11,6 +11,7 @@
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -129,10 +130,13 @@ static int set_sysctl(struct child *child, const struct op_sysctl *op)
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
 	if (snprintf(path, sizeof(path), "sys/%s", op->path.p) >= (int)sizeof(path))
 		return child_fail(child, -ENAMETOOLONG, op->path.p);
+	int error = child_owns(child, strncmp(op->path.p, "net/", 4) ? CLONE_NEWIPC : CLONE_NEWNET);
+	if (error < 0)
+		return error;
 	int proc = private_proc();
 	if (proc < 0)
 		return child_fail(child, proc, "proc");
-	int error = userns_act(child, true);
+	error = userns_act(child, true);
 	int fd = error < 0 ? -1 : (int)syscall(SYS_openat2, proc, path, &how, sizeof(how));
 	if (error == 0)
 		error = fd < 0 ? -errno : write_all(fd, op->value.p, op->value.len);
@@ -149,9 +153,10 @@ static int root_readonly(struct child *child)
 	return syscall(SYS_mount_setattr, child->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
-static int set_domainname(struct wire_str name)
+static int set_domainname(struct child *child, struct wire_str name)
 {
-	return setdomainname(name.p, name.len) < 0 ? -errno : 0;
+	int error = child_owns(child, CLONE_NEWUTS);
+	return error < 0 ? error : setdomainname(name.p, name.len) < 0 ? -errno : 0;
 }
 
 int options_perform(struct child *child, uint16_t code, struct wire_reader *r)
@@ -180,7 +185,7 @@ int options_perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_DOMAINNAME: {
 		struct op_domainname op;
 		op_decode_domainname(r, &op);
-		return set_domainname(op.name);
+		return set_domainname(child, op.name);
 	}
 	case OP_SYSCTL: {
 		struct op_sysctl op;
