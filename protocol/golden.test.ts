@@ -5,6 +5,14 @@ import { SAMPLES, sampleTag } from "./samples.ts";
 
 const golden = (name: string) => Bun.file(new URL(`./golden/${name}.bin`, import.meta.url)).bytes();
 
+test("what was added has its golden frame (`bun protocol/samples.ts` writes it)", async () => {
+  const missing: string[] = [];
+  for (const name of Object.keys(SAMPLES)) {
+    if (!(await Bun.file(new URL(`./golden/${name}.bin`, import.meta.url)).exists())) missing.push(name);
+  }
+  expect(missing).toEqual([]);
+});
+
 describe("golden frames", () => {
   for (const [name, message] of Object.entries(SAMPLES)) {
     test(`${name} is decoded to its values and encoded to its bytes`, async () => {

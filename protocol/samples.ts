@@ -1,9 +1,13 @@
 /**
- * One message of each kind that matters, with values at the edges. protocol/golden/ holds their bytes: the TypeScript
- * decoder must give these values back, the C decoder must take the requests among them.
- * `bun protocol/samples.ts` writes the files; do so only when the protocol's version changes.
+ * Messages of each kind, with values at the edges; those by hand are the ones that matter most. protocol/golden/
+ * holds their bytes: the TypeScript decoder must give these values back, the C decoder must take the requests among them.
+ * `bun protocol/samples.ts` writes the files that are missing, for what was added; with --all it writes every file,
+ * which is right only when the protocol's version changes.
  */
+import { existsSync } from "node:fs";
 import { encodeFrame, type Message, type Op } from "../src/launcher/generated/protocol.ts";
+import { readDefinition } from "./definition.ts";
+import { derivedSamples } from "./derived.ts";
 
 const plan: Op[] = [
   { kind: "make_dir", path: "/var/lib/thaw/containers/ä/upper", mode: 0o755 },
@@ -24,8 +28,7 @@ const plan: Op[] = [
   { kind: "exec", path: "sh", argv: ["sh", "-c", "exit 3"], env: ["A=ä"] },
 ];
 
-/** File name in golden/ to the message it holds; all are sent with tag 2^64 - 2 or, for events, 0. */
-export const SAMPLES: Readonly<Record<string, Message>> = {
+const BY_HAND: Readonly<Record<string, Message>> = {
   hello: { kind: "hello", version: 1 },
   list: { kind: "list" },
   run: { kind: "run", id: "c".repeat(64), sandbox: "", stdio: 1, log: "/log", plan, cleanup: plan.slice(0, 3) },
@@ -61,11 +64,21 @@ export const SAMPLES: Readonly<Record<string, Message>> = {
   exited: { kind: "exited", id: "c", waitStatus: 9, oomKills: 1, atNs: 2n ** 63n },
 };
 
-export const sampleTag = (message: Message): bigint =>
-  ["started", "failed", "exited"].includes(message.kind) ? 0n : 2n ** 64n - 2n;
+/** File name in golden/ to the message it holds; all are sent with tag 2^64 - 2 or, for events, 0. */
+export const SAMPLES: Readonly<Record<string, Message>> = {
+  ...BY_HAND,
+  ...(await derivedSamples(new Set(Object.keys(BY_HAND)))),
+};
+
+const EVENTS = new Set(Object.keys((await readDefinition()).events));
+
+export const sampleTag = (message: Message): bigint => (EVENTS.has(message.kind) ? 0n : 2n ** 64n - 2n);
 
 if (import.meta.main) {
   for (const [name, message] of Object.entries(SAMPLES)) {
-    await Bun.write(`${import.meta.dir}/golden/${name}.bin`, encodeFrame(sampleTag(message), message));
+    const path = `${import.meta.dir}/golden/${name}.bin`;
+    if (existsSync(path) && !process.argv.includes("--all")) continue;
+    await Bun.write(path, encodeFrame(sampleTag(message), message));
+    console.log(`wrote ${name}`);
   }
 }

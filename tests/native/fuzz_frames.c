@@ -16,7 +16,7 @@ int real_plan_step(struct container *c, struct progress *p);
 #include <assert.h>
 #include <dirent.h>
 
-enum { MOST_GOLDEN = 128, FRAME_ROOM = 1 << 16, CASES = 200000, TAG_AT = 8, BODY_AT = 16 };
+enum { MOST_GOLDEN = 1024, FRAME_ROOM = 1 << 16, CASES = 300000, TAG_AT = 8, BODY_AT = 16 };
 
 struct host host = { .proc_fd = -1, .own_pid_ns = -1, .own_net_ns = -1, .last_pid_fd = -1, .null_fd = -1, .own_mnt_ns = -1, .nursery_ns = -1, .root_fd = -1, .stage = "/" };
 char **launcher_argv;
@@ -146,7 +146,7 @@ static void read_golden(void)
 		assert(g->len >= BODY_AT && g->len < FRAME_ROOM);
 	}
 	closedir(dir);
-	assert(corpus_count > 0);
+	assert(corpus_count > 0 && corpus_count < MOST_GOLDEN);
 }
 
 /* The answers that came: all of them whole, `list` records aside exactly one ok or error. */
