@@ -96,7 +96,9 @@ int root_overlay(struct child *child, const struct op_root_overlay *op)
 	int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return child_fail(child, -errno, "overlay");
-	error = add_lowers(child, fs, op->lowers);
+	error = set_string(fs, "source", "overlay"); /* what mount tables show first */
+	if (error == 0)
+		error = add_lowers(child, fs, op->lowers);
 	if (error == 0)
 		error = set_upper(fs, op);
 	/* before Linux 6.5 the options are taken as they come, and only looked at here */

@@ -140,7 +140,7 @@ static int cgroup_view(struct child *child, const struct op_cgroup_view *op)
 		return -EINVAL;
 	struct wire_reader paths = { op->paths.p, op->paths.p + op->paths.len, false };
 	/* its mount becomes read-only when the names are in it */
-	static const char *const options[][2] = { { "mode", "755" }, { "size", "64k" }, { NULL, NULL } };
+	static const char *const options[][2] = { { "source", "tmpfs" }, { "mode", "755" }, { "size", "64k" }, { NULL, NULL } };
 	const unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	int fd = op->names.count ? tmpfs_mount(options, attributes) : open_cgroup(child, wire_get_str(&paths).p);
 	if (fd < 0)

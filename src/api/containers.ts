@@ -30,6 +30,8 @@ export const createSchema = z
     Image: z.string().nullish(),
     /** thaw's own: an absolute directory to be the (read-only lower part of the) root. */
     Rootfs: pathSchema.nullish(),
+    /** thaw's own: a root that is the image's itself, read-only, without a writable layer. */
+    Lean: z.boolean().nullish(),
     Cmd: commandSchema,
     Entrypoint: commandSchema,
     Env: z.array(envSchema).nullish(),

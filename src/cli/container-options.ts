@@ -24,6 +24,7 @@ export interface ContainerOptions extends LimitOptions, DeviceRateOptions {
   readonly stopTimeout?: string;
   readonly rootfs?: string;
   readonly readOnly?: boolean;
+  readonly lean?: boolean;
   readonly volume?: string[];
   readonly mount?: string[];
   readonly volumesFrom?: string[];
@@ -96,6 +97,10 @@ function addFiles(command: Recipe): void {
     .optionsGroup("Files and devices:")
     .option("--rootfs <directory>", "a directory as the root file system, instead of an image")
     .option("--read-only", "make the root file system read-only")
+    .option(
+      "--lean",
+      "start faster with less around: the image itself as a read-only root, a tmpfs at /tmp, the machine's network unless --network says else, no init",
+    )
     .option(
       "-v, --volume <source:target[:ro]>",
       "show a directory or file of this machine, or a volume by its name; a target alone is a new volume",

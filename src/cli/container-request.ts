@@ -22,10 +22,11 @@ export function createRequest(words: readonly string[], options: ContainerOption
       hint: "For example: thaw run hello python3 hello.py",
     });
   }
-  const { NetworkMode, EndpointsConfig } = networksConfig(options);
+  const { NetworkMode, EndpointsConfig } = networksConfig(withNetwork(options));
   return {
     ...(image === undefined ? {} : { Image: image }),
     ...(options.rootfs === undefined ? {} : { Rootfs: resolve(options.rootfs) }),
+    ...(options.lean ? { Lean: true } : {}),
     ...(command.length === 0 ? {} : { Cmd: command }),
     ...(options.entrypoint === undefined ? {} : { Entrypoint: [options.entrypoint] }),
     Env: [...(options.envFile ?? []).flatMap(envFile), ...(options.env ?? []).map(envOption)],
@@ -46,11 +47,16 @@ export function createRequest(words: readonly string[], options: ContainerOption
   };
 }
 
+/** A network of its own is most of what a small sandbox costs. */
+function withNetwork(options: ContainerOptions): ContainerOptions {
+  return options.lean && options.network === undefined ? { ...options, network: ["host"] } : options;
+}
+
 function hostConfig(options: ContainerOptions): HostConfigInput {
   return {
     PortBindings: portBindings(options.publish ?? []) ?? {},
     AutoRemove: options.rm ?? false,
-    Init: options.init,
+    Init: options.init && !options.lean,
     ...limitFields(options),
     ...deviceRateFields(options),
     ...(options.oomScoreAdj === undefined
@@ -70,7 +76,7 @@ function filesConfig(options: ContainerOptions, volumes: readonly VolumeOption[]
     Binds: volumes.flatMap((one) => ("bind" in one ? [one.bind] : [])),
     Mounts: (options.mount ?? []).map(mountOption),
     VolumesFrom: options.volumesFrom ?? [],
-    Tmpfs: Object.fromEntries((options.tmpfs ?? []).map(tmpfsOption)),
+    Tmpfs: Object.fromEntries([...(options.lean ? ["/tmp"] : []), ...(options.tmpfs ?? [])].map(tmpfsOption)),
     Devices: (options.device ?? []).map(deviceOption),
     ...(options.shmSize === undefined ? {} : { ShmSize: sizeOption("--shm-size", options.shmSize) }),
   };

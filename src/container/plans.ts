@@ -48,6 +48,7 @@ export function sandboxOf(
     lowers: lowersOf(spec),
     upper: place.upper,
     work: place.work,
+    lean: spec.lean,
     hostname: spec.hostname || place.id.slice(0, 12),
     network: network.sandbox,
     binds: spec.binds,

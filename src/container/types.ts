@@ -43,6 +43,8 @@ export interface ContainerSpec {
   readonly autoRemove: boolean;
   /** A small init as pid 1, the command as pid 2 (needed for checkpoints); without it the command is pid 1. */
   readonly init: boolean;
+  /** The root is read-only and has no writable layer. */
+  readonly lean?: boolean | undefined;
   /** What was asked for beyond the usual isolation. Missing in rows of older versions. */
   readonly isolation?: Isolation | undefined;
   /** A user namespace of its own; without it the ids inside are the host's. */

@@ -24,6 +24,7 @@ import {
   sharesNamespace,
   sysOp,
 } from "./isolation-plan.ts";
+import { leanRoot } from "./lean-root.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
 import { type SandboxNetwork, wiringOps } from "./network.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
@@ -43,6 +44,8 @@ export interface SandboxOptions {
   /** The writable layer and overlayfs's own directory beside it, made when missing. */
   readonly upper: string;
   readonly work: string;
+  /** A read-only root without a writable layer; `upper` and `work` are not made. */
+  readonly lean?: boolean | undefined;
   readonly hostname: string;
   readonly network: SandboxNetwork;
   readonly binds: readonly SandboxBind[];
@@ -155,7 +158,8 @@ function namespacesOf({ network, isolation }: SandboxOptions): bigint {
   return network === "host" ? own : own | Namespace.net;
 }
 
-function directories({ upper, work }: SandboxOptions): HostOp[] {
+function directories({ upper, work, lean }: SandboxOptions): HostOp[] {
+  if (lean) return [];
   return [
     { kind: "make_dir", path: upper, mode: 0o755 },
     { kind: "make_dir", path: work, mode: 0o700 },
@@ -185,9 +189,9 @@ function furnish(options: SandboxOptions): ChildOp[] {
   const { ids, isolation } = options;
   const isInRoot = (op: ChildOp) => !isOnTray(op);
   return [
-    { kind: "root_overlay", lowers: options.lowers, upper: options.upper, work: options.work },
+    options.lean ? leanRoot(options.lowers) : writableRoot(options),
     // Before the binds: a file that the user binds over one of these must not be written to.
-    ...(options.keepEtc ? [] : etcFiles(options.hostname, options.network, isolation)),
+    ...(options.keepEtc || options.lean ? [] : etcFiles(options.hostname, options.network, isolation)),
     ...TRAY.map((path): ChildOp => ({ kind: "from_tray", path })),
     ...deviceOps(isolation, ids).filter(isInRoot),
     ...mountOps(options.binds, isolation, ids),
@@ -201,6 +205,10 @@ function furnish(options: SandboxOptions): ChildOp[] {
     ...enterUserNamespace(ids),
     { kind: "mark", phase: Phase.sandbox },
   ];
+}
+
+function writableRoot({ lowers, upper, work }: SandboxOptions): ChildOp {
+  return { kind: "root_overlay", lowers, upper, work };
 }
 
 /** Whether an operation is about something in /proc, /sys or /dev. */
