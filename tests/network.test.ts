@@ -6,6 +6,7 @@ import ipaddr from "ipaddr.js";
 import { exec } from "../src/common/exec.ts";
 import type { Container, ContainerSpec } from "../src/container/index.ts";
 import type { NetworkAttachment, NetworkChoice, NetworkSpec } from "../src/network/index.ts";
+import { mappedIdsMissing } from "./support/mapped-ids.ts";
 import { Outside, TCP_CLIENT, TCP_SERVER, UDP_CLIENT, UDP_SERVER, UdpAsker } from "./support/outside.ts";
 import { makePerlRoot } from "./support/perl-root.ts";
 import { closeWorld, openWorld, type Ran, runToEnd, specOf, textOf, until, type World } from "./support/world.ts";
@@ -104,6 +105,17 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     // Unpublished, it cannot be reached from outside, even by those who know the way.
     outside.route(world.containers.networks.get("bridge").subnet.cidr);
     expect(await outside.perl(TCP_CLIENT, addressOf(server), "80", "1")).toBe("timeout\n");
+    await world.containers.remove(server.id, { force: true });
+  });
+
+  const unmapped = mappedIdsMissing();
+  test.skipIf(unmapped !== "")(`a container with a user namespace is one like the others${unmapped}`, async () => {
+    const userns = { ids: undefined };
+    const server = await serve(choice("bridge"), TCP_SERVER, 80, { userns });
+    const client = await perl(choice("bridge"), TCP_CLIENT, [addressOf(server), "80", "10"], { userns });
+    expect(client.stdout).toMatch(/^172\.|^192\.168\./);
+    const { stdout } = await perl(choice("bridge"), TCP_CLIENT, [outside.world, "7000", "10"], { userns });
+    expect(stdout.trim()).toBe(outside.host);
     await world.containers.remove(server.id, { force: true });
   });
 
