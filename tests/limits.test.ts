@@ -13,6 +13,7 @@ import {
   NOTHING_LEFT,
   openManager,
   openWorld,
+  runToEnd,
   specOf,
   statusOf,
   until,
@@ -216,6 +217,16 @@ test("a limit that is given later kills as well", async () => {
   await resources().update(id, { memory: 16 * MB });
   await Bun.write(join(`/proc/${world.containers.get(id).pid}/root`, "tmp/go"), "");
   expect(await world.containers.wait(id)).toMatchObject({ exitCode: 137, oomKilled: true });
+});
+
+test("devices that a container was not given are not opened, however their nodes came about", async () => {
+  const script = "mknod /tmp/k c 1 11 && (: > /tmp/k); mknod /tmp/b b 7 0 && (: < /tmp/b); : > /dev/null && echo null";
+  const plain = await runToEnd(world, ["sh", "-c", script]);
+  expect(plain.stdout).toBe("null\n");
+  expect(plain.stderr).toMatch(/\/tmp\/k: Operation not permitted\n.*\/tmp\/b: Operation not permitted\n$/);
+  const isolation = { devices: [{ source: "/dev/kmsg", target: "/dev/log", access: "w" }] };
+  const given = await runToEnd(world, ["sh", "-c", ": > /dev/log && echo written; : < /dev/log"], { isolation });
+  expect(given).toMatchObject({ stdout: "written\n", stderr: expect.stringContaining("Operation not permitted") });
 });
 
 test("statistics are those of the container, and nothing of one that does not run", async () => {

@@ -7,7 +7,7 @@ import { detectCgroups } from "../src/sandbox/index.ts";
 
 const SCRIPT = new URL("../scripts/v2-machine.sh", import.meta.url).pathname;
 /** What it is about, and what of it takes seconds and not minutes where qemu has to translate. */
-const FILES = ["tests/limits.test.ts", "tests/namespaces.test.ts", "src/sandbox"];
+const FILES = ["tests/limits.test.ts", "tests/namespaces.test.ts"];
 
 const missing = reason();
 
@@ -34,5 +34,6 @@ test.skipIf(missing !== "")(
     });
     expect(stdout).toMatch(/ [1-9]\d* pass/);
   },
-  115_000,
+  // A busy machine that has to translate takes its time; alone it takes 20 s.
+  240_000,
 );

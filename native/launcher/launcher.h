@@ -7,6 +7,7 @@
  *   plan.c       walks a plan: host operations here, `spawn` for the rest
  *   cgroup.c     leaves: making, joining, removing, keeping for the next
  *   pool.c       sandboxes made ahead
+ *   devices.c    what devices a v2 leaf may use
  *   oom.c        ends containers that are out of memory
  *   child.c      performs the child operations in the new process, up to exec
  *   root.c       those of them that build the root file system
@@ -300,6 +301,9 @@ bool containers_let_go(void); /* ends what only waits to be taken; false when an
 /* Called when nothing of a container is left; set by serve, run and loop. */
 extern void (*container_gone)(struct container *c);
 extern void (*container_up)(struct container *c);
+
+/* --- devices.c ------------------------------------------------------------------------------------------------------ */
+int device_filter(const char *path, struct wire_bytes program);
 
 /* --- oom.c ---------------------------------------------------------------------------------------------------------- */
 int oom_watch(struct container *c, const char *path);

@@ -332,6 +332,12 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		*what = op.path.p;
 		return set_file(op.path.p, op.value);
 	}
+	case OP_DEVICE_FILTER: {
+		struct op_device_filter op;
+		op_decode_device_filter(r, &op);
+		*what = op.path.p;
+		return device_filter(op.path.p, op.program);
+	}
 	case OP_OOM_WATCH: {
 		struct op_oom_watch op;
 		op_decode_oom_watch(r, &op);

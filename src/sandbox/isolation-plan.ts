@@ -5,6 +5,7 @@
 import { dirname, join } from "node:path";
 import type { ChildOp, HostOp, MountOp } from "../launcher/generated/protocol.ts";
 import type { CgroupLimits, Cgroups, ShownLeaf } from "./cgroups/index.ts";
+import { deviceFilter } from "./device-filter.ts";
 import { deviceNodeOps, deviceRules, hostDevices } from "./devices.ts";
 import type { HostNamespace, Isolation, Propagation } from "./isolation.ts";
 import { sysctlPath } from "./sysctls.ts";
@@ -137,8 +138,17 @@ export function ownLeaves(
   return cgroups.view(id, limits).map((shown) => (wide && shown.path === usual ? { ...shown, path: wide } : shown));
 }
 
+/** With v2 a program at the container's leaf decides, whatever the container asks for. */
+function deviceFilterOps(cgroups: Cgroups, id: string, isolation: Isolation): HostOp[] {
+  const path = cgroups.leaf(id, "devices");
+  if (path === undefined || isolation.privileged) return [];
+  const rules = [...DEVICE_RULES, ...deviceRules(hostDevices(isolation))];
+  return [{ kind: "device_filter", path, program: deviceFilter(rules) }];
+}
+
 /** Makes that leaf; after all others, so that it is the last one joined. */
 export function deviceLeafOps(cgroups: Cgroups, id: string, isolation: Isolation = NO_ISOLATION): HostOp[] {
+  if (cgroups.layout.version === 2) return deviceFilterOps(cgroups, id, isolation);
   const leaf = needsDevices(isolation) ? wideLeaf(cgroups, id) : undefined;
   if (leaf === undefined) return [];
   const rules = isolation.privileged ? [] : [...DEVICE_RULES, ...deviceRules(hostDevices(isolation))];

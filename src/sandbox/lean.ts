@@ -3,6 +3,7 @@
  */
 import { type ChildOp, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
 import type { Cgroups } from "./cgroups/index.ts";
+import { deviceLeafOps } from "./isolation-plan.ts";
 import { CGROUP_ENTRY, Namespace } from "./namespaces.ts";
 import { identityOps, spawn } from "./plan.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
@@ -52,7 +53,7 @@ function emptyLean({ id, cgroups, ids, network = false }: LeanOptions, wait: num
   const part = {
     cgroups,
     id,
-    host: userNamespace(namespaces, ids),
+    host: [...userNamespace(namespaces, ids), ...deviceLeafOps(cgroups, id)],
     spawn: spawn(Role.main, wait, namespacesOfProcess(namespaces, ids)),
     inside: [
       { kind: "die_with_parent" },

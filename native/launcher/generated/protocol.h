@@ -107,6 +107,7 @@ enum {
 	OP_CGROUP_REMOVE = 4,
 	OP_MAKE_DIR = 5,
 	OP_REMOVE_TREE = 6,
+	OP_DEVICE_FILTER = 26,
 	OP_OOM_WATCH = 25,
 	OP_SPAWN = 7,
 	OP_ADOPT = 8,
@@ -357,6 +358,11 @@ struct op_make_dir {
 
 struct op_remove_tree {
 	struct wire_str path;
+};
+
+struct op_device_filter {
+	struct wire_str path;
+	struct wire_bytes program;
 };
 
 struct op_oom_watch {
@@ -917,6 +923,13 @@ static inline bool op_decode_remove_tree(struct wire_reader *r, struct op_remove
 	return wire_end(r);
 }
 
+static inline bool op_decode_device_filter(struct wire_reader *r, struct op_device_filter *out)
+{
+	out->path = wire_get_str(r);
+	out->program = wire_get_bytes(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_oom_watch(struct wire_reader *r, struct op_oom_watch *out)
 {
 	out->path = wire_get_str(r);
@@ -1359,6 +1372,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 6: {
 		struct op_remove_tree op;
 		return op_decode_remove_tree(r, &op);
+	}
+	case 26: {
+		struct op_device_filter op;
+		return op_decode_device_filter(r, &op);
 	}
 	case 25: {
 		struct op_oom_watch op;

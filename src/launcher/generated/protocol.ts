@@ -347,6 +347,12 @@ export interface RemoveTreeOp {
   readonly path: string;
 }
 
+export interface DeviceFilterOp {
+  readonly kind: "device_filter";
+  readonly path: string;
+  readonly program: Uint8Array;
+}
+
 export interface OomWatchOp {
   readonly kind: "oom_watch";
   readonly path: string;
@@ -728,6 +734,7 @@ export type HostOp =
   | CgroupRemoveOp
   | MakeDirOp
   | RemoveTreeOp
+  | DeviceFilterOp
   | OomWatchOp
   | SpawnOp
   | AdoptOp
@@ -828,6 +835,7 @@ const OP_CODES = {
   cgroup_remove: 4,
   make_dir: 5,
   remove_tree: 6,
+  device_filter: 26,
   oom_watch: 25,
   spawn: 7,
   adopt: 8,
@@ -896,6 +904,7 @@ export const opNames: Record<number, string> = {
   4: "cgroup_remove",
   5: "make_dir",
   6: "remove_tree",
+  26: "device_filter",
   25: "oom_watch",
   7: "spawn",
   8: "adopt",
@@ -1176,6 +1185,10 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "remove_tree":
       w.str(value.path);
       return;
+    case "device_filter":
+      w.str(value.path);
+      w.bytes(value.program);
+      return;
     case "oom_watch":
       w.str(value.path);
       return;
@@ -1415,6 +1428,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "make_dir", path: r.str(), mode: r.u32() };
     case 6:
       return { kind: "remove_tree", path: r.str() };
+    case 26:
+      return { kind: "device_filter", path: r.str(), program: r.bytes() };
     case 25:
       return { kind: "oom_watch", path: r.str() };
     case 7:
