@@ -128,8 +128,9 @@ export class CagedLauncher implements AsyncDisposable {
     return {
       mounts: readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n"),
       processes: readdirSync(inside).map(Number).filter(Number.isInteger),
+      // Leaves that a plan gave up as spare ones are kept on purpose.
       cgroups: readdirSync(this.#leaf, { withFileTypes: true }).flatMap((entry) =>
-        entry.isDirectory() ? [entry.name] : [],
+        entry.isDirectory() && !entry.name.startsWith("spare-") ? [entry.name] : [],
       ),
       descriptors: readdirSync(`/proc/${pid}/fd`).length,
     };
