@@ -39,6 +39,7 @@ struct options {
 	int channel;
 	int plan_fd;
 	int cleanup_fd;
+	int beside_fd;
 	bool detach;
 	double seconds;
 	unsigned long count;
@@ -50,13 +51,14 @@ static const char usage[] =
 	"usage: thaw-launcher serve --socket PATH\n"
 	"       thaw-launcher run --plan-fd N [--cleanup-fd N] [--stage DIR] [--detach]\n"
 	"       thaw-launcher loop --plan-fd N [--cleanup-fd N] [--stage DIR] [--seconds S] [--count N] [--interval-us U]\n"
-	"                      [--ahead]\n"
+	"                      [--ahead] [--beside-fd N]\n"
 	"       thaw-launcher measure KIND ...\n"
 	"       thaw-launcher filter <RULES >BPF\n"
 	"       thaw-launcher version\n"
 	"\n"
 	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run;\n"
-	"with --ahead the part of the plan that can be made ahead is, before the time of each run begins.\n";
+	"with --ahead the part of the plan that can be made ahead is, before the time of each run begins;\n"
+	"the plan of --beside-fd makes a sandbox that stays, which the other plan may join.\n";
 
 /* --- surroundings ------------------------------------------------------------------------------------------------ */
 
@@ -228,6 +230,9 @@ static int serve(const struct options *o)
 
 /* --- run and loop ------------------------------------------------------------------------------------------------------ */
 
+/* The container that the loop's containers may join. */
+#define BESIDE "beside"
+
 static bool sync_gone;
 static bool sync_started;
 
@@ -239,8 +244,7 @@ static void run_up(struct container *c)
 
 static void run_gone(struct container *c)
 {
-	(void)c;
-	sync_gone = true;
+	sync_gone |= strcmp(c->id, BESIDE) != 0;
 }
 
 static int read_plan(int fd, struct buf *out)
@@ -267,6 +271,9 @@ static struct container *sync_start(const struct buf *plan, const struct buf *un
 	sync_gone = sync_started = false;
 	*error = container_begin(c, (struct wire_bytes){ plan->p, (uint32_t)plan->len },
 				 (struct wire_bytes){ undo->p, (uint32_t)undo->len });
+	struct container *beside = container_find(BESIDE);
+	if (beside)
+		c->sandbox = beside;
 	for (int i = 0; inherit && i < 3; i++)
 		c->io.child[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
 	if (*error < 0) {
@@ -346,11 +353,34 @@ static int park_one(const struct buf *plan)
 	return error;
 }
 
+/* The sandbox that stays for as long as the launcher does; it is up when this returns. */
+static int start_beside(int fd)
+{
+	struct buf plan = { 0 };
+	int error = read_plan(fd, &plan);
+	struct container *c = error < 0 ? NULL : container_new(wire_cstr(BESIDE), &error);
+	if (!c)
+		return error;
+	error = container_begin(c, (struct wire_bytes){ plan.p, (uint32_t)plan.len }, (struct wire_bytes){ NULL, 0 });
+	if (error == 0)
+		container_advance(c);
+	while (error >= 0 && c->state == CONTAINER_STATE_STARTING && !c->failed && !launcher_ending)
+		error = loop_once(-1);
+	if (c->failed)
+		print_failure(c);
+	return error < 0 ? error : c->state == CONTAINER_STATE_RUNNING ? 0 : -ECANCELED;
+}
+
 static int run_loop(const struct options *o)
 {
 	struct buf plan = { 0 }, undo = { 0 };
 	if (prepare_sync(o, &plan, &undo) < 0)
 		return 125;
+	int beside = o->beside_fd < 0 ? 0 : start_beside(o->beside_fd);
+	if (beside < 0) {
+		fprintf(stderr, "thaw-launcher: the sandbox beside: %s\n", strerror(-beside));
+		return 125;
+	}
 	uint64_t begin = now_ns(), end = o->seconds > 0 ? begin + (uint64_t)(o->seconds * 1e9) : UINT64_MAX, next = begin;
 	for (unsigned long n = 0; (o->count == 0 || n < o->count) && now_ns() < end && !launcher_ending; n++) {
 		int error = o->ahead ? park_one(&plan) : 0;
@@ -370,6 +400,10 @@ static int run_loop(const struct options *o)
 				fprintf(stderr, "thaw-launcher: %s\n", strerror(-error));
 			return 125;
 		}
+		if (c->wait_status != 0) {
+			fprintf(stderr, "thaw-launcher: run %lu ended with wait status %d\n", n + 1, c->wait_status);
+			return 125;
+		}
 		container_free(c);
 		if (write_all(STDOUT_FILENO, &taken, sizeof(taken)) < 0)
 			return 125;
@@ -386,10 +420,10 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "plan-fd", required_argument, NULL, 'p' },  { "cleanup-fd", required_argument, NULL, 'u' }, { "stage", required_argument, NULL, 'd' },
 		{ "detach", no_argument, NULL, 'b' },	      { "seconds", required_argument, NULL, 't' },
 		{ "count", required_argument, NULL, 'n' },    { "interval-us", required_argument, NULL, 'i' },
-		{ "ahead", no_argument, NULL, 'a' },
+		{ "ahead", no_argument, NULL, 'a' },	      { "beside-fd", required_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
-	*o = (struct options){ .channel = -1, .plan_fd = -1, .cleanup_fd = -1 };
+	*o = (struct options){ .channel = -1, .plan_fd = -1, .cleanup_fd = -1, .beside_fd = -1 };
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 's': o->socket = optarg; break;
@@ -401,6 +435,7 @@ static int parse(int argc, char **argv, struct options *o)
 		case 't': o->seconds = atof(optarg); break;
 		case 'n': o->count = strtoul(optarg, NULL, 10); break;
 		case 'a': o->ahead = true; break;
+		case 'e': o->beside_fd = atoi(optarg); break;
 		case 'i': o->interval_us = strtoul(optarg, NULL, 10); break;
 		default: return -EINVAL;
 		}

@@ -1,6 +1,6 @@
 /** `thaw bench`: each benchmark is a file of its own and explains itself with --help. */
 import { Command } from "commander";
-import { createCommand } from "./create.ts";
+import { createCommand } from "./create/command.ts";
 import { demoCommand } from "./demo.ts";
 import { primitivesCommand } from "./primitives/command.ts";
 

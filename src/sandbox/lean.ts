@@ -1,7 +1,7 @@
 /**
  * The lean container: what the literature on fast starts measures, and what `--lean` gives to those who want no more.
  */
-import { type ChildOp, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
+import { type ChildOp, type HostOp, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
 import type { Cgroups } from "./cgroups/index.ts";
 import { deviceLeafOps } from "./isolation-plan.ts";
 import { CGROUP_ENTRY, Namespace } from "./namespaces.ts";
@@ -9,6 +9,7 @@ import { identityOps, spawn } from "./plan.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
 import type { SeccompFilter } from "./seccomp/filters.ts";
 import { PROC } from "./tables.ts";
+import type { ContainerUser } from "./user.ts";
 import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
 
 /** The smallest container: what the creation benchmark measures. */
@@ -27,6 +28,7 @@ export interface LeanOptions {
   readonly filter?: SeccompFilter | undefined;
 }
 
+const LEAN_USER: ContainerUser = { uid: 0, gid: 0, groups: [], home: "/" };
 const LEAN = Namespace.pid | Namespace.ipc | Namespace.uts;
 
 /**
@@ -38,23 +40,49 @@ export function leanPlan(options: LeanOptions): Op[] {
   const path = argv?.[0];
   const end: ChildOp = argv && path !== undefined ? { kind: "exec", path, argv, env } : { kind: "exit", status: 0 };
   return [
-    ...emptyLean(options, end.kind === "exec" ? Wait.exec : Wait.none),
-    { kind: "root_bind", path: options.root, readonly: 1 },
-    { kind: "from_tray", path: PROC.target },
-    { kind: "pivot" },
+    ...emptyLean(options, Role.main, end.kind === "exec" ? Wait.exec : Wait.none),
+    ...leanRoot(options),
     ...enterUserNamespace(ids),
-    ...identityOps({ uid: 0, gid: 0, groups: [], home: "/" }, {}, filter),
+    ...identityOps(LEAN_USER, {}, filter),
     end,
   ];
 }
 
-function emptyLean({ id, cgroups, ids, network = false }: LeanOptions, wait: number): Op[] {
+/**
+ * The oldest way to be quick: one sandbox for all, which `sandbox` makes and which stays; each container is only a
+ * process that joins its namespaces, leaves and root (`member`). Nothing parts the containers from each other.
+ */
+export function sharedLeanPlans(options: LeanOptions): { readonly sandbox: Op[]; readonly member: Op[] } {
+  const { id, cgroups, filter } = options;
+  return {
+    sandbox: [
+      ...emptyLean(options, Role.holder, Wait.ready),
+      ...leanRoot(options),
+      { kind: "ready" },
+      { kind: "hold" },
+    ],
+    member: [
+      ...cgroups.leaves(id).map((path): HostOp => ({ kind: "cgroup_open", path })),
+      { kind: "spawn", role: Role.main, wait: Wait.none, namespaces: 0n, join: 1 },
+      { kind: "cgroup_join" },
+      { kind: "join" },
+      ...identityOps(LEAN_USER, {}, filter),
+      { kind: "exit", status: 0 },
+    ],
+  };
+}
+
+function leanRoot({ root }: LeanOptions): ChildOp[] {
+  return [{ kind: "root_bind", path: root, readonly: 1 }, { kind: "from_tray", path: PROC.target }, { kind: "pivot" }];
+}
+
+function emptyLean({ id, cgroups, ids, network = false }: LeanOptions, role: number, wait: number): Op[] {
   const namespaces = network ? LEAN | Namespace.net : LEAN;
   const part = {
     cgroups,
     id,
     host: [...userNamespace(namespaces, ids), ...deviceLeafOps(cgroups, id)],
-    spawn: spawn(Role.main, wait, namespacesOfProcess(namespaces, ids)),
+    spawn: spawn(role, wait, namespacesOfProcess(namespaces, ids)),
     inside: [
       { kind: "die_with_parent" },
       ...CGROUP_ENTRY,

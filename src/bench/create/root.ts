@@ -1,7 +1,7 @@
 /** The smallest root in which /bin/true runs: the program itself and the libraries it loads, from the host. */
 import { cp, mkdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { exec } from "../common/exec.ts";
+import { exec } from "../../common/exec.ts";
 
 /** Makes such a root at `directory` and returns it. */
 export async function makeRoot(directory: string): Promise<string> {
