@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Installed, type Outcome } from "./support/installed.ts";
+import { findCriu } from "./support/machine.ts";
 import { makeTinyRoot } from "./support/root.ts";
 import { until } from "./support/world.ts";
 
@@ -68,6 +69,22 @@ describe("the root", () => {
     }
     expect((await run(["--tmpfs", "/proc/x"], "true")).stderr).toContain("/proc/x cannot be a mount point");
   });
+});
+
+const criu = await findCriu();
+const noCriu = typeof criu === "string" ? ` (${criu})` : "";
+
+test.skipIf(noCriu !== "")(`what CRIU reads cannot be written, whatever is mounted over it${noCriu}`, async () => {
+  for (const options of [
+    ["--tmpfs", "/run"],
+    ["-v", "/run"],
+    ["--read-only", "--tmpfs", "/run:mode=777"],
+  ]) {
+    const script = "echo x > /run/criu.kdat; [ -s /run/criu.kdat ] && echo there";
+    const { stdout, stderr } = await run(options, script);
+    expect(stderr).toContain("/run/criu.kdat: Read-only file system");
+    expect(stdout).toBe("there\n");
+  }
 });
 
 describe("identity", () => {

@@ -34,7 +34,7 @@ function composeFile(port: number, when: string): string {
     `    ports: ["127.0.0.1:${port}:8000"]`,
     "    read_only: true",
     "    cap_drop: [ALL]",
-    "    tmpfs: [/scratch]",
+    "    tmpfs: [/scratch, /run]",
     '    volumes: ["data:/data", "./bound:/bound:ro", /own]',
     "    sysctls: { net.core.somaxconn: 77 }",
     "    ulimits: { nofile: { soft: 900, hard: 1000 } }",
@@ -70,7 +70,10 @@ test.skipIf(why !== "")(`a service has its options, started cold and restored${w
       "bind",
       "opt_web_own",
       "tmpfs",
+      "tmpfs",
     ]);
+    // CRIU reads it with all rights: what is mounted over /run must not make it the container's.
+    expect(proc("mountinfo")).toMatch(/ \/run\/criu\.kdat ro,/);
     expect(Config.Hostname).toBe("boxy");
     expect((await installed.thaw("volume", "rm", "opt_data")).stderr).toContain("uses the volume opt_data");
     await installed.thaw("down", "-f", file);

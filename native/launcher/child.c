@@ -447,7 +447,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_CGROUP_VIEW:
 		return spaces_perform(child, code, r);
 	default:
-		return code >= OP_ROOT_READONLY && code <= OP_SYSCTL ? options_perform(child, code, r) : root_perform(child, code, r);
+		return code >= OP_ROOT_READONLY && code <= OP_KEEP_FILE ? options_perform(child, code, r) : root_perform(child, code, r);
 	}
 }
 

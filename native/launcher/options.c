@@ -20,7 +20,7 @@
 
 /* glibc's sys/mount.h and the kernel's linux/mount.h do not go together */
 extern int mount(const char *, const char *, const char *, unsigned long, const void *);
-enum { RECURSIVE_PROPAGATION = 1 << 14, SLAVE = 1 << 19, SHARED = 1 << 20 };
+enum { RECURSIVE_PROPAGATION = 1 << 14, PRIVATE = 1 << 18, SLAVE = 1 << 19, SHARED = 1 << 20 };
 
 /* A mount point for something of the user's. */
 static int open_user_target(struct child *child, const char *path, bool directory)
@@ -73,6 +73,21 @@ static int attach_tree(struct child *child, const struct op_attach_tree *op)
 		error = child_fail(child, -errno, op->target.p);
 	close_fd(&at);
 	close(tree);
+	return error;
+}
+
+static int keep_file(struct child *child, const struct op_keep_file *op)
+{
+	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY, .propagation = PRIVATE };
+	int at = open_target(child->root_fd, op->target.p, false);
+	if (at < 0)
+		return at == -EROFS || at == -ENOTDIR ? 0 : child_fail(child, at, op->target.p);
+	int tree = outside_tree(child, op->source.p, false);
+	int error = tree < 0 ? tree : set_attr(tree, false, &readonly);
+	if (error == 0 && syscall(SYS_move_mount, tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		error = child_fail(child, -errno, op->target.p);
+	close_fd(&tree);
+	close(at);
 	return error;
 }
 
@@ -161,7 +176,8 @@ static int set_domainname(struct child *child, struct wire_str name)
 
 int options_perform(struct child *child, uint16_t code, struct wire_reader *r)
 {
-	bool in_root = code == OP_ROOT_READONLY || code == OP_ATTACH_TREE || code == OP_TMPFS || code == OP_DEVICE_NODE;
+	bool in_root = code == OP_ROOT_READONLY || code == OP_ATTACH_TREE || code == OP_TMPFS || code == OP_DEVICE_NODE ||
+		       code == OP_KEEP_FILE;
 	if (in_root && child->root_fd < 0)
 		return child_fail(child, -EINVAL, "there is no root yet");
 	switch (code) {
@@ -191,6 +207,11 @@ int options_perform(struct child *child, uint16_t code, struct wire_reader *r)
 		struct op_sysctl op;
 		op_decode_sysctl(r, &op);
 		return set_sysctl(child, &op);
+	}
+	case OP_KEEP_FILE: {
+		struct op_keep_file op;
+		op_decode_keep_file(r, &op);
+		return keep_file(child, &op);
 	}
 	default:
 		return -ENOSYS;

@@ -2,6 +2,7 @@
  * What a user's isolation options mean as operations. plan.ts puts the pieces where they belong; each function here is
  * one aspect and gives nothing for a container that asks for nothing.
  */
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ChildOp, HostOp, MountOp } from "../launcher/generated/protocol.ts";
 import type { CgroupLimits, Cgroups, ShownLeaf } from "./cgroups/index.ts";
@@ -93,6 +94,24 @@ export function hideOps(isolation: Isolation = NO_ISOLATION): ChildOp[] {
     ...masked.map((path): ChildOp => ({ kind: "mask", path })),
     ...[...readonly, ...KEPT].map((path): ChildOp => ({ kind: "make_readonly", path })),
   ];
+}
+
+/**
+ * Shows again what the user's mounts may have covered and CRIU trusts: a container with a tmpfs at /run could write it
+ * itself. Root in a user namespace is not asked, for its container cannot be checkpointed.
+ * @param lowers  of the root; the last one has the files.
+ */
+export function keepOps(
+  lowers: readonly string[],
+  binds: readonly SandboxBind[],
+  isolation: Isolation = NO_ISOLATION,
+  ids?: IdRange | undefined,
+): ChildOp[] {
+  if (ids !== undefined || binds.length + (isolation.tmpfs ?? []).length === 0) return [];
+  return KEPT.flatMap((target): ChildOp[] => {
+    const source = join(lowers.at(-1) ?? "/", target);
+    return existsSync(source) ? [{ kind: "keep_file", source, target }] : [];
+  });
 }
 
 /** Names and sysctls of the sandbox's own namespaces. After the network is up. */

@@ -8,6 +8,7 @@
 import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } from "../launcher/generated/protocol.ts";
 import { capabilityBits, chosenCapabilities } from "./capabilities.ts";
 import type { CgroupLimits, Cgroups } from "./cgroups/index.ts";
+import { devOps, isOnTray } from "./dev.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
 import type { Isolation } from "./isolation.ts";
 import {
@@ -15,6 +16,7 @@ import {
   deviceLeafOps,
   deviceOps,
   hideOps,
+  keepOps,
   limitOps,
   mountOps,
   namespaceOps,
@@ -29,7 +31,7 @@ import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
 import { type SandboxNetwork, wiringOps } from "./network.ts";
 import { plainPart, pooledPart } from "./pooled.ts";
 import type { SeccompFilter } from "./seccomp/filters.ts";
-import { DEV, DEVICE_LINKS, DEVICES, devMounts, PROC, TRAY } from "./tables.ts";
+import { PROC, TRAY } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
 import { enterUserNamespace, type IdRange, namespacesOfProcess, ownSpaces, userNamespace } from "./user-namespace.ts";
 
@@ -73,7 +75,6 @@ export interface ProgramOptions {
 
 /** Bigger: killed earlier when the whole machine is out of memory; neighbours and daemon come later. */
 const OOM_SCORE = 100;
-const FILE_MODE = 0o020666;
 
 /** Makes the sandbox and leaves its holder waiting in it. */
 export function sandboxStage(options: SandboxOptions): Op[] {
@@ -195,6 +196,7 @@ function furnish(options: SandboxOptions): ChildOp[] {
     ...TRAY.map((path): ChildOp => ({ kind: "from_tray", path })),
     ...deviceOps(isolation, ids).filter(isInRoot),
     ...mountOps(options.binds, isolation, ids),
+    ...keepOps(options.lowers, options.binds, isolation, ids),
     // After the binds, so that none of them can uncover anything.
     ...hideOps(isolation).filter(isInRoot),
     // Before the sysctls: those of an interface need the interface.
@@ -209,23 +211,6 @@ function furnish(options: SandboxOptions): ChildOp[] {
 
 function writableRoot({ lowers, upper, work }: SandboxOptions): ChildOp {
   return { kind: "root_overlay", lowers, upper, work };
-}
-
-/** Whether an operation is about something in /proc, /sys or /dev. */
-function isOnTray(op: ChildOp): boolean {
-  const path = "target" in op ? op.target : "path" in op ? op.path : "";
-  return TRAY.some((directory) => path.startsWith(`${directory}/`));
-}
-
-function devOps(ids: IdRange | undefined): ChildOp[] {
-  return [
-    DEV,
-    ...DEVICES.map(({ name, major, minor }): ChildOp => {
-      return { kind: "make_node", path: `/dev/${name}`, mode: FILE_MODE, major, minor };
-    }),
-    ...devMounts(ids),
-    ...Object.entries(DEVICE_LINKS).map(([name, text]): ChildOp => ({ kind: "make_link", path: `/dev/${name}`, text })),
-  ];
 }
 
 /** Before a user namespace is entered, in which the score's file belongs to nobody and limits cannot be raised. */

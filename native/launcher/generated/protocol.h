@@ -162,6 +162,7 @@ enum {
 	OP_DEVICE_NODE = 114,
 	OP_DOMAINNAME = 115,
 	OP_SYSCTL = 116,
+	OP_KEEP_FILE = 117,
 	OP_PARK = 120,
 	OP_TRAY = 121,
 	OP_FROM_TRAY = 122,
@@ -636,6 +637,11 @@ struct op_domainname {
 struct op_sysctl {
 	struct wire_str path;
 	struct wire_str value;
+};
+
+struct op_keep_file {
+	struct wire_str source;
+	struct wire_str target;
 };
 
 struct op_park {
@@ -1311,6 +1317,13 @@ static inline bool op_decode_sysctl(struct wire_reader *r, struct op_sysctl *out
 	return wire_end(r);
 }
 
+static inline bool op_decode_keep_file(struct wire_reader *r, struct op_keep_file *out)
+{
+	out->source = wire_get_str(r);
+	out->target = wire_get_str(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_park(struct wire_reader *r, struct op_park *out)
 {
 	out->empty = 0;
@@ -1592,6 +1605,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 116: {
 		struct op_sysctl op;
 		return op_decode_sysctl(r, &op);
+	}
+	case 117: {
+		struct op_keep_file op;
+		return op_decode_keep_file(r, &op);
 	}
 	case 120: {
 		struct op_park op;

@@ -667,6 +667,12 @@ export interface SysctlOp {
   readonly value: string;
 }
 
+export interface KeepFileOp {
+  readonly kind: "keep_file";
+  readonly source: string;
+  readonly target: string;
+}
+
 export interface ParkOp {
   readonly kind: "park";
 }
@@ -791,6 +797,7 @@ export type ChildOp =
   | DeviceNodeOp
   | DomainnameOp
   | SysctlOp
+  | KeepFileOp
   | ParkOp
   | TrayOp
   | FromTrayOp
@@ -890,6 +897,7 @@ const OP_CODES = {
   device_node: 114,
   domainname: 115,
   sysctl: 116,
+  keep_file: 117,
   park: 120,
   tray: 121,
   from_tray: 122,
@@ -959,6 +967,7 @@ export const opNames: Record<number, string> = {
   114: "device_node",
   115: "domainname",
   116: "sysctl",
+  117: "keep_file",
   120: "park",
   121: "tray",
   122: "from_tray",
@@ -1395,6 +1404,10 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.str(value.path);
       w.str(value.value);
       return;
+    case "keep_file":
+      w.str(value.source);
+      w.str(value.target);
+      return;
     case "park":
       return;
     case "tray":
@@ -1538,6 +1551,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "domainname", name: r.str() };
     case 116:
       return { kind: "sysctl", path: r.str(), value: r.str() };
+    case 117:
+      return { kind: "keep_file", source: r.str(), target: r.str() };
     case 120:
       return { kind: "park" };
     case 121:
