@@ -7,12 +7,27 @@ import { exec } from "../src/common/exec.ts";
 import type { Container, ContainerSpec } from "../src/container/index.ts";
 import type { NetworkAttachment, NetworkChoice, NetworkSpec } from "../src/network/index.ts";
 import { mappedIdsMissing } from "./support/mapped-ids.ts";
-import { Outside, TCP_CLIENT, TCP_SERVER, UDP_CLIENT, UDP_SERVER, UdpAsker } from "./support/outside.ts";
+import {
+  Outside,
+  TCP_CLIENT,
+  TCP_SERVER,
+  TCP6_CLIENT,
+  TCP6_SERVER,
+  UDP_CLIENT,
+  UDP_SERVER,
+  UdpAsker,
+} from "./support/outside.ts";
 import { makePerlRoot } from "./support/perl-root.ts";
 import { closeWorld, openWorld, type Ran, runToEnd, specOf, textOf, until, type World } from "./support/world.ts";
 
 const missing = Outside.missing();
+const hasIpv6 = existsSync("/proc/sys/net/ipv6/conf/all/forwarding");
 const PERL = "/usr/bin/perl";
+
+/** An address of IPv6 as 32 digits. */
+function hex(address: string): string {
+  return Buffer.from(ipaddr.parse(address).toByteArray()).toString("hex");
+}
 
 /** Perl: asks a name server one question, and gives back its answer, or nothing after some seconds. */
 const QUESTION = `sub question { my ($server, $question, $patience) = @_; socket(S, 2, 2, 17);
@@ -219,6 +234,23 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     sender.close();
     await world.containers.remove(next.id, { force: true });
     expect(await outside.perl(TCP_CLIENT, outside.host, String(port))).toBe("Connection refused\n");
+  });
+
+  test.skipIf(!hasIpv6)(`IPv6: out, in, and not in unasked${hasIpv6 ? "" : " (needs IPv6)"}`, async () => {
+    await outside.serve(TCP6_SERVER, "7006");
+    await world.containers.networks.create(network("six", { ipv6: true, subnet6: "2001:db8:6::/64" }));
+    const ports = [{ hostAddress: "::", hostPort: 0, containerPort: 80, protocol: "tcp" as const }];
+    const server = await serve(choice("six"), TCP6_SERVER, 80, { ports });
+    const [endpoint] = world.containers.networks.endpointsOf(server.id);
+    const port = String(server.spec.ports[0]?.hostPort);
+    expect((await perl(choice("six"), TCP6_CLIENT, [hex(outside.world6), "7006"])).stdout).toBe(
+      `${hex(outside.host6)}\n`,
+    );
+    expect(await outside.perl(TCP6_CLIENT, hex(outside.host6), port)).toBe(`${hex(outside.world6)}\n`);
+    expect(askHere(TCP6_CLIENT, hex(outside.host6), Number(port))).not.toBe("");
+    outside.route("2001:db8:6::/64");
+    expect(await outside.perl(TCP6_CLIENT, hex(endpoint?.ip6 ?? ""), "80", "1")).toBe("timeout\n");
+    await world.containers.remove(server.id, { force: true });
   });
 
   test("the machine's loopback is out of reach, also for one that bends its routes", async () => {

@@ -76,7 +76,9 @@ export class Bridges {
       this.#up.add(network.id);
     }
     const outward = networks.filter(({ internal }) => !internal);
-    const isFirst = outward.length > 0 && this.#host.allowForwarding(outward.some(({ subnet6 }) => subnet6));
+    const guarded = this.#store.fact("guard");
+    const isFirst =
+      outward.length > 0 && (await this.#host.allowForwarding(outward.some(({ subnet6 }) => subnet6))) && !guarded;
     if (isFirst) this.#store.setFact("guard", true);
     if (this.#tableMade && !isFirst) {
       await this.#host.updateTable(this.#networksUp());

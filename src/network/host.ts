@@ -11,7 +11,7 @@ import type { Op } from "../launcher/generated/protocol.ts";
 import { describeFailure, type LauncherClient, runToEnd } from "../launcher/index.ts";
 import { addressBytes, macBytes, macOf, parseSubnet } from "./address.ts";
 import { deleteLink, newAddress, newBridge, routeLocalnet } from "./netlink/route.ts";
-import { INTERFACE_PREFIX, networksText, nft, tableText } from "./table.ts";
+import { INTERFACE_PREFIX, NFT_ENV, networksText, nft, tableText } from "./table.ts";
 import type { Network } from "./types.ts";
 import { onHost } from "./wiring.ts";
 
@@ -101,22 +101,28 @@ export class HostNetworks {
   }
 
   /**
-   * Lets the machine pass packets on. Returns whether it did not before: then the table's guard keeps it from passing
-   * on any but thaw's, and `forbidForwarding` undoes it.
+   * Lets the machine pass packets on. Resolves with whether it did not before, or did only for another daemon: then
+   * the table's guard keeps it from passing on any but thaw's, and `forbidForwarding` undoes it.
    */
-  allowForwarding(ipv6: boolean): boolean {
+  async allowForwarding(ipv6: boolean): Promise<boolean> {
     if (ipv6 && readNumber(FORWARD6) === 0) {
       keepRouterAdvertisements();
       writeFileSync(FORWARD6, "1");
     }
-    if (readNumber(FORWARD4) !== 0) return false;
+    if (readNumber(FORWARD4) !== 0) return this.#othersGuard();
     writeFileSync(FORWARD4, "1");
     return true;
   }
 
+  /** Whether another daemon switched forwarding on, and guards it as long as it is there. */
+  async #othersGuard(): Promise<boolean> {
+    const { stdout } = await exec(["nft", "list", "chains"], { env: NFT_ENV });
+    return stdout.split(/^table /m).some((text) => text.startsWith("inet thaw-") && text.includes("chain guard {"));
+  }
+
   /** Switches forwarding off again, unless others may rely on it by now: other daemons, or another firewall's rules. */
   async forbidForwarding(): Promise<void> {
-    const { exitCode, stdout } = await exec(["nft", "list", "chains"]);
+    const { exitCode, stdout } = await exec(["nft", "list", "chains"], { env: NFT_ENV });
     const legacy = readText("/proc/net/ip_tables_names").trim();
     if (exitCode === 0 && !/hook (forward|postrouting)/.test(stdout) && legacy === "") writeFileSync(FORWARD4, "0");
   }

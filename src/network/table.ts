@@ -144,14 +144,14 @@ function quoted(name: string): string {
 
 /** Runs nft. Rare: a network is made or removed, a daemon starts or stops. @throws ThawError DEPENDENCY_MISSING, UNSUPPORTED_MACHINE. */
 export async function nft(script: string): Promise<string> {
-  if (Bun.which("nft", { PATH: NFT_PATH }) === null) {
+  if (Bun.which("nft", NFT_ENV) === null) {
     throw new ThawError("DEPENDENCY_MISSING", "networks need the program nft, which is not here", {
       hint: "Install the package nftables, or run the container with --network none or host.",
     });
   }
   const { exitCode, stdout, stderr } = await exec(["nft", "-f", "-"], {
     stdin: Buffer.from(script),
-    env: { PATH: NFT_PATH },
+    env: NFT_ENV,
   });
   if (exitCode === 0) return stdout;
   throw new ThawError("UNSUPPORTED_MACHINE", `nftables refused thaw's rules: ${stderr.trim().slice(0, 500)}`, {
@@ -159,5 +159,5 @@ export async function nft(script: string): Promise<string> {
   });
 }
 
-/** Where nft is, whatever the daemon was started with. */
-const NFT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Finds nft, whatever the daemon was started with. */
+export const NFT_ENV = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };

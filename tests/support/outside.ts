@@ -8,11 +8,15 @@ import { createSocket } from "node:dgram";
 /** Addresses for documentation: nobody's route leads there. */
 const HOST = "198.51.100.1";
 const WORLD = "198.51.100.2";
+const HOST6 = "2001:db8:51::1";
+const WORLD6 = "2001:db8:51::2";
 
 export class Outside {
   /** The machine's address on the wire, and the one of the other end. */
   readonly host = HOST;
   readonly world = WORLD;
+  readonly host6 = HOST6;
+  readonly world6 = WORLD6;
   readonly #name = `thaw-test-${randomBytes(4).toString("hex")}`;
   readonly #wire = `tw${randomBytes(4).toString("hex")}`;
   readonly #processes: Bun.Subprocess[] = [];
@@ -29,9 +33,11 @@ export class Outside {
     run("ip", "netns", "add", this.#name);
     run("ip", "link", "add", this.#wire, "type", "veth", "peer", "name", "eth0", "netns", this.#name);
     run("ip", "address", "add", `${HOST}/24`, "dev", this.#wire);
+    run("ip", "address", "add", `${HOST6}/64`, "dev", this.#wire, "nodad");
     run("ip", "link", "set", this.#wire, "up");
     run(...inside, "ip", "link", "set", "lo", "up");
     run(...inside, "ip", "address", "add", `${WORLD}/24`, "dev", "eth0");
+    run(...inside, "ip", "address", "add", `${WORLD6}/64`, "dev", "eth0", "nodad");
     run(...inside, "ip", "link", "set", "eth0", "up");
   }
 
@@ -52,7 +58,8 @@ export class Outside {
 
   /** Adds a route, say to a subnet behind the machine. */
   route(subnet: string): void {
-    run("ip", "netns", "exec", this.#name, "ip", "route", "add", subnet, "via", HOST);
+    const gateway = subnet.includes(":") ? HOST6 : HOST;
+    run("ip", "netns", "exec", this.#name, "ip", "route", "add", subnet, "via", gateway);
   }
 
   close(): void {
@@ -121,3 +128,13 @@ export const UDP_CLIENT = `$| = 1; my ($host, $port) = @ARGV; socket(S, 2, 2, 17
   connect(S, pack("S n C4 x8", 2, $port, split /\\./, $host)); my $in = ""; vec($in, fileno(S), 1) = 1;
   for (1 .. 5) { send(S, "ping", 0); next unless select(my $r = $in, undef, undef, 0.4);
     if (defined recv(S, my $b, 100, 0)) { print $b; exit } select(undef, undef, undef, 0.1) } print "nothing\\n";`;
+
+/** The same as TCP_SERVER with IPv6; addresses are 32 hexadecimal digits. */
+export const TCP6_SERVER = `$| = 1; socket(L, 10, 1, 6); setsockopt(L, 1, 2, 1);
+  bind(L, pack("S n N a16 N", 10, $ARGV[0], 0, "\\0" x 16, 0)) or die "bind: $!"; listen(L, 16); print "listening\\n";
+  while (my $from = accept(C, L)) { syswrite(C, unpack("x8 H32", $from) . "\\n"); close C }`;
+
+/** The same as TCP_CLIENT with IPv6; the address is 32 hexadecimal digits. */
+export const TCP6_CLIENT = `$| = 1; my ($host, $port, $limit) = @ARGV; $SIG{ALRM} = sub { print "timeout\\n"; exit };
+  alarm($limit || 10); socket(C, 10, 1, 6);
+  connect(C, pack("S n N H32 N", 10, $port, 0, $host, 0)) or do { print "$!\\n"; exit }; print while <C>;`;
