@@ -19,6 +19,15 @@ const missing = Outside.missing();
 const criu = missing === undefined ? await findCriu() : missing;
 const docker = Bun.which("docker");
 
+/** It may have ended by itself. */
+function killAnyway(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Then it is gone.
+  }
+}
+
 describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefined ? "" : ` (${missing})`}`, () => {
   const installed = new Installed();
   const root = join(installed.directory, "root");
@@ -59,7 +68,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
   }
 
   async function killDaemon(): Promise<void> {
-    for (const pid of installed.daemonPids()) process.kill(pid, "SIGKILL");
+    for (const pid of installed.daemonPids()) killAnyway(pid);
     await until(() => installed.daemonPids().length === 0);
   }
 
@@ -103,7 +112,8 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
   });
 
   test("with the launcher its containers end, and their ports and addresses are free", async () => {
-    for (const pid of [...installed.launcherPids(), ...installed.keeperPids()]) process.kill(pid, "SIGKILL");
+    // Without its keeper first, which would start another one.
+    for (const pid of [...installed.keeperPids(), ...installed.launcherPids()]) killAnyway(pid);
     await until(async () => (await thaw(installed, "ps", "-q")) === "");
     const { table } = new HostNetworks(undefined as never, installed.run);
     await until(async () => !(await execOk(["nft", "list", "map", "inet", table, "any4"])).includes("elements"));

@@ -4,8 +4,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ipaddr from "ipaddr.js";
 import { exec } from "../src/common/exec.ts";
-import type { Container, ContainerSpec } from "../src/container/index.ts";
-import type { NetworkAttachment, NetworkChoice, NetworkSpec } from "../src/network/index.ts";
+import { type Container, type ContainerSpec, startOf } from "../src/container/index.ts";
+import type { LauncherEvent } from "../src/launcher/generated/protocol.ts";
+import type { Joined, NetworkAttachment, NetworkChoice, NetworkSpec } from "../src/network/index.ts";
+import { detectCgroups, partOf, wiredPart } from "../src/sandbox/index.ts";
 import { mappedIdsMissing } from "./support/mapped-ids.ts";
 import {
   Outside,
@@ -283,6 +285,49 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     await expect(world.containers.disconnect("mover", "later")).rejects.toMatchObject({ code: "WRONG_STATE" });
     expect(await ask(choice("bridge"), addressOf(server), 80)).toMatch(/^\d+\./);
     await world.containers.remove(server.id, { force: true });
+  });
+
+  const v1 = detectCgroups().version === 1;
+  test.skipIf(!v1)(`a sandbox that was wired ahead is taken as it is${v1 ? "" : " (needs cgroup v1)"}`, async () => {
+    const { launcher, cgroups, containers } = world;
+    const { networks } = containers;
+    const made = await networks.create(network("ahead"));
+    const spec = specOf(world, [PERL, "-e", TCP_SERVER, "80"], { rootfs: root, network: choice("ahead") });
+    const request = { attachments: spec.network.attachments, names: ["taker"], ports: [] };
+    const planFor = (id: string, joined: Joined) => {
+      const { wiring, isAhead, gateway, resolver, before, after } = joined;
+      const sandbox = { wiring, isAhead, gateway, resolver, addresses: [] };
+      return startOf(spec, containers.place(id), cgroups, undefined, { sandbox, before, after });
+    };
+    const pool = "pool-ahead";
+    const ahead = await networks.joinAhead(pool, "ahead");
+    const found = partOf(planFor(pool, ahead).plan) ?? { shape: "", part: [] };
+    const plan = wiredPart(found.part, cgroups.leaves(pool), ahead.wiring);
+    const events: LauncherEvent[] = [];
+    const stop = launcher.onEvent((event) => events.push(event));
+    const happened = (kind: string, of: string) =>
+      until(() => events.some((event) => event.kind === kind && "id" in event && event.id === of));
+    await launcher.request({ kind: "prepare", id: pool, plan, cleanup: cgroups.remove(pool) });
+    await happened("parked", pool);
+    networks.offer(pool, found.shape);
+    // One of another shape, or without one, gets a place of its own.
+    expect((await networks.join("other", { ...request, shape: "other" })).isAhead).toBe(false);
+    networks.leave("other");
+    const id = "a".repeat(64);
+    const joined = await networks.join(id, { ...request, shape: found.shape });
+    expect(joined.endpoints[0]).toMatchObject({ ip: ahead.endpoints[0]?.ip, owner: id, names: ["taker"] });
+    const place = { kind: "run", id, sandbox: "", stdio: 0, log: "" } as const;
+    await launcher.request({ ...place, ...planFor(id, joined) });
+    await happened("started", id);
+    expect(events.filter(({ kind }) => kind === "taken")).toEqual([{ kind: "taken", id: pool, by: id }]);
+    // It is a server: refused until it listens.
+    await until(async () => /^\d+\./.test(await ask(choice("ahead"), "taker", 80)));
+    await launcher.request({ kind: "kill", id });
+    await happened("exited", id);
+    await launcher.request({ kind: "forget", id });
+    networks.leave(id);
+    stop();
+    expect(networks.endpointsIn(made)).toEqual([]);
   });
 
   test("an address of one's choice; a network that is full; what cannot be a network", async () => {

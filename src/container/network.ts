@@ -29,8 +29,8 @@ export async function joinNetworks(networks: Networks, { id, spec }: Container):
   if (mode === "none" || attachments.length === 0) return ALONE;
   const joined = await networks.join(id, { attachments, names: namesOf(id, spec), ports: spec.ports });
   const addresses = joined.endpoints.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]));
-  const { wiring, gateway, resolver, before, after } = joined;
-  return { sandbox: { wiring, addresses, gateway, resolver }, before, after };
+  const { wiring, isAhead, gateway, resolver, before, after } = joined;
+  return { sandbox: { wiring, isAhead, addresses, gateway, resolver }, before, after };
 }
 
 /** Names that others of a network look it up by, beside its aliases. */

@@ -120,7 +120,8 @@ export class Bridges {
   }
 }
 
-function bridgeIndex({ bridge }: Network): number | undefined {
+/** Interface number of a network's bridge; undefined when it is not there. */
+export function bridgeIndex({ bridge }: Network): number | undefined {
   try {
     return Number(readFileSync(`/sys/class/net/${bridge}/ifindex`, "utf8"));
   } catch {

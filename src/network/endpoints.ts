@@ -74,7 +74,8 @@ export class Endpoints {
 
   /** Gives an endpoint to another owner. @throws ThawError NO_SPACE. */
   handOver(endpoint: Endpoint, wish: EndpointWish): Endpoint {
-    const given: Endpoint = { ...endpoint, ...wish };
+    const names = [...new Set(wish.names.map((name) => name.toLowerCase()))];
+    const given: Endpoint = { ...endpoint, ...wish, names };
     this.#store.saveEndpoint(given);
     if (given.owner !== endpoint.owner) this.#store.removeEndpoints(endpoint.owner, endpoint.networkId);
     return given;

@@ -6,20 +6,21 @@
  * launcher performs them; no program is started and nothing waits for the kernel's lock of network configuration but
  * the sandbox's own first process. When it has ended, `leave` gives the addresses back.
  *
- * Sandboxes that are made ahead: `joinAhead` wires one for an owner of its own, `handOver` makes it a container's,
- * which costs no netlink message unless ports are published.
+ * Sandboxes that are made ahead: `joinAhead` gives one its place under a name of its own, its wiring goes into the part
+ * of the plan that is made ahead (`wiredPart`), and `offer` says that it waits. The next `join` for that shape that
+ * would have any place in that network gets the same one, and with it the same wiring: the launcher takes the sandbox,
+ * and no netlink message is sent. Whoever made it calls `leave` when it is gone without having been taken.
  */
-import type { Database } from "bun:sqlite";
 import { ThawError } from "../common/errors.ts";
 import { show } from "../common/show.ts";
-import type { LauncherClient } from "../launcher/index.ts";
-import { Bridges } from "./bridges.ts";
+import { Bridges, bridgeIndex } from "./bridges.ts";
 import { defaultSpec, newNetwork } from "./define.ts";
 import { NameServers } from "./dns/servers.ts";
 import { Endpoints } from "./endpoints.ts";
 import { HostNetworks } from "./host.ts";
-import { type Joined, type JoinRequest, joinedBy, namesIn } from "./join.ts";
-import { type PublishOps, publishOps } from "./published.ts";
+import { isPlain, type Joined, type JoinRequest, joinedBy, type NetworksParts, namesIn } from "./join.ts";
+import { Offers } from "./offers.ts";
+import { publishOps } from "./published.ts";
 import { needsNameServer } from "./resolver.ts";
 import { NetworkStore } from "./store.ts";
 import {
@@ -32,13 +33,6 @@ import {
 } from "./types.ts";
 import { unwire, type Wire, wireLater } from "./wiring.ts";
 
-export interface NetworksParts {
-  readonly database: Database;
-  readonly launcher: LauncherClient;
-  readonly runDirectory: string;
-  readonly log: (line: string) => void;
-}
-
 /** The networks of one daemon. */
 export class Networks implements NetworkManager {
   readonly #store: NetworkStore;
@@ -46,6 +40,7 @@ export class Networks implements NetworkManager {
   readonly #bridges: Bridges;
   readonly #endpoints: Endpoints;
   readonly #names: NameServers;
+  readonly #offers = new Offers();
 
   /** @throws ThawError when the database cannot be read. */
   constructor({ database, launcher, runDirectory, log }: NetworksParts) {
@@ -113,6 +108,10 @@ export class Networks implements NetworkManager {
    * @throws ThawError NETWORK_NOT_FOUND, IN_USE, INVALID, DEPENDENCY_MISSING; nothing is left then.
    */
   async join(owner: string, request: JoinRequest): Promise<Joined> {
+    return this.#takeOffered(owner, request) ?? this.#joinAnew(owner, request);
+  }
+
+  async #joinAnew(owner: string, request: JoinRequest): Promise<Joined> {
     const wanted = request.attachments.map((attachment) => ({ attachment, network: this.get(attachment.network) }));
     const out = Math.max(
       0,
@@ -136,27 +135,33 @@ export class Networks implements NetworkManager {
 
   /** Gives back all that an owner has. Missing is fine. */
   leave(owner: string): void {
+    this.#offers.remove(owner);
     this.#endpoints.remove(owner);
   }
 
-  /** Wires one sandbox of a network ahead, without names or ports. `leave(owner)` gives it back. */
+  /** A place for a sandbox that is made ahead, without names or ports; `leave(owner)` gives it back. */
   joinAhead(owner: string, network: string): Promise<Joined> {
     const attachment = { network, aliases: [], ip: undefined, ip6: undefined, mac: undefined };
-    return this.join(owner, { attachments: [attachment], names: [], ports: [] });
+    return this.#joinAnew(owner, { attachments: [attachment], names: [], ports: [] });
   }
 
-  /** Makes what an owner has a container's: nothing of the wiring changes. @throws ThawError NO_SPACE, WRONG_STATE. */
-  handOver(from: string, to: string, request: Pick<JoinRequest, "names" | "ports">): PublishOps {
-    const [endpoint] = this.#store.endpoints(from);
-    if (!endpoint) throw new ThawError("WRONG_STATE", `${from} has no place in a network`);
-    const network = this.get(endpoint.networkId);
-    const wish = {
-      owner: to,
-      interface: endpoint.interface,
-      names: namesIn(network, request.names),
-      ports: request.ports,
-    };
-    return publishOps(this.#host.table, request.ports, this.#endpoints.handOver(endpoint, wish));
+  /** The sandbox of `joinAhead` waits: the next container of its shape that would have any place there gets its. */
+  offer(owner: string, shape: string): void {
+    const [endpoint] = this.#store.endpoints(owner);
+    if (endpoint) this.#offers.add(endpoint, shape);
+  }
+
+  #takeOffered(owner: string, request: JoinRequest): Joined | undefined {
+    const [attachment, ...others] = request.attachments;
+    if (request.shape === undefined || !attachment || others.length > 0 || !isPlain(attachment)) return undefined;
+    const network = this.get(attachment.network);
+    const bridge = bridgeIndex(network);
+    const offered = bridge && this.#offers.take(network.id, request.shape);
+    if (!bridge || !offered) return undefined;
+    const names = namesIn(network, [...request.names, ...attachment.aliases]);
+    const wish = { owner, interface: offered.interface, names, ports: request.ports };
+    const endpoint = this.#endpoints.handOver(offered, wish);
+    return joinedBy([{ endpoint, network, bridge, isGateway: !network.internal }], 0, this.#host.table, true);
   }
 
   /** Puts a running container into another network. @throws ThawError WRONG_STATE when it is in it. */

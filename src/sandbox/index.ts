@@ -41,6 +41,7 @@ export {
   startPlanWithoutInit,
 } from "./plan.ts";
 export { type PoolLimits, SandboxPool } from "./pool.ts";
+export { partOf, wiredPart } from "./pooled.ts";
 export { type SeccompFilter, SeccompFilters, type SeccompSetting } from "./seccomp/filters.ts";
 export { readProfile } from "./seccomp/profile.ts";
 export { sysctlProblem } from "./sysctls.ts";

@@ -9,6 +9,8 @@ import type { ChildOp } from "../launcher/generated/protocol.ts";
 export interface WiredNetwork {
   /** Makes its interfaces, addresses and routes. Performed inside the namespace, with the host's rights. */
   readonly wiring: readonly ChildOp[];
+  /** A sandbox that is wired so may have been made ahead: the wiring belongs to what is the same in both. */
+  readonly isAhead: boolean;
   /** The container's own addresses, under which /etc/hosts has its name. */
   readonly addresses: readonly string[];
   /** The host's address in it, where the container may reach it. */
@@ -19,7 +21,7 @@ export interface WiredNetwork {
 
 export type SandboxNetwork = "none" | "host" | WiredNetwork;
 
-/** What a network namespace, with its loopback up, still needs. */
-export function wiringOps(network: SandboxNetwork): readonly ChildOp[] {
-  return typeof network === "string" ? [] : network.wiring;
+/** What a network namespace, with its loopback up, still needs; made ahead, or with the container. */
+export function wiringOps(network: SandboxNetwork, ahead: boolean): readonly ChildOp[] {
+  return typeof network === "string" || network.isAhead !== ahead ? [] : network.wiring;
 }

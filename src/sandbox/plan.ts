@@ -182,6 +182,7 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
     ...deviceOps(isolation, ids).filter(isOnTray),
     ...hideOps(isolation).filter(isOnTray),
     ...(options.network === "host" ? [] : [{ kind: "loopback_up" } as const]),
+    ...wiringOps(options.network, true),
   ];
 }
 
@@ -200,7 +201,7 @@ function furnish(options: SandboxOptions): ChildOp[] {
     // After the binds, so that none of them can uncover anything.
     ...hideOps(isolation).filter(isInRoot),
     // Before the sysctls: those of an interface need the interface.
-    ...wiringOps(options.network),
+    ...wiringOps(options.network, false),
     ...namespaceOps(options.hostname, isolation),
     ...readonlyRootOps(options.cwd ?? "", isolation),
     { kind: "pivot" },

@@ -122,7 +122,8 @@ export class SandboxPool {
 
   #shapeOf(plan: readonly Op[], id: string): Shape | undefined {
     const found = partOf(plan);
-    if (found === undefined) return undefined;
+    // A second one that is wired the same would take the first one's place in its network.
+    if (found === undefined || found.part.some(({ kind }) => kind === "netlink_inside")) return undefined;
     const known = this.#shapes.get(found.shape);
     const usedAt = performance.now();
     if (known !== undefined) return Object.assign(known, { usedAt });

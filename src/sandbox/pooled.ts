@@ -64,6 +64,15 @@ function isStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((entry) => typeof entry === "string");
 }
 
+/**
+ * The part of a shape with a network namespace that is wired ahead, as a plan has it whose network `isAhead`.
+ * @param leaves  those that stand in `part`.
+ */
+export function wiredPart(part: readonly Op[], leaves: readonly string[], wiring: readonly ChildOp[]): Op[] {
+  const unmarked = [...part.filter(({ kind }) => kind !== "pooled" && kind !== "park"), ...wiring];
+  return [{ kind: "pooled", shape: shapeOfPart(unmarked, leaves) }, ...unmarked, { kind: "park" }];
+}
+
 /** A shape's part as it stands in a plan, and the shape; undefined when the plan has none. */
 export function partOf(plan: readonly Op[]): { readonly shape: string; readonly part: readonly Op[] } | undefined {
   const from = plan.findIndex(({ kind }) => kind === "pooled");
