@@ -115,6 +115,7 @@ run() {
     -display none -no-reboot -serial stdio -kernel "$CACHE/vmlinuz" -initrd "$work/initrd.cpio" \
     -append "console=ttyS0 quiet loglevel=1 panic=-1" \
     -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
+    -drive file="$work/initrd.cpio",if=virtio,readonly=on,format=raw \
     -device virtio-9p-pci,fsdev=host,mount_tag=host </dev/null |
     tr -d '\r' | tee "$work/output" | grep -v "^$MARK " || true
   code=$(sed -n "s/^$MARK //p" "$work/output")

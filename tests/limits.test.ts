@@ -3,7 +3,7 @@
  * while it runs, what stops and what is killed. tests/v2.test.ts runs this file on a machine with cgroup v2.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerSpec, Limits } from "../src/container/types.ts";
 import {
@@ -193,7 +193,7 @@ test("a paused container can be stopped, killed and removed", async () => {
   await world.containers.remove(id, { force: true });
 });
 
-test("what a launcher that was killed left frozen is cleared away", async () => {
+test("a launcher that is told to end ends what is paused as well", async () => {
   const { id } = await running();
   await resources().pause(id);
   await world.containers.close();
@@ -201,6 +201,19 @@ test("what a launcher that was killed left frozen is cleared away", async () => 
   abandon(world);
   world = await openManager(world.paths, world.root);
   expect(world.containers.get(id)).toMatchObject({ state: "exited" });
+});
+
+test("what a killed launcher left frozen is cleared away", async () => {
+  const { id, pid } = await running();
+  await resources().pause(id);
+  const back = Promise.withResolvers<void>();
+  world.launcher.onReconnect(() => back.resolve());
+  process.kill(Number(statusOf(pid, "PPid")), "SIGKILL");
+  await back.promise;
+  await world.containers.reconcile();
+  expect(world.containers.get(id)).toMatchObject({ state: "exited", exitCode: 137 });
+  // Only its directory is left, until it is removed.
+  await until(async () => Object.values(await leftovers(world)).flat().length === 1);
 });
 
 test("out of memory in any of its processes ends the container, and no other", async () => {
@@ -218,6 +231,34 @@ test("a limit that is given later kills as well", async () => {
   await Bun.write(join(`/proc/${world.containers.get(id).pid}/root`, "tmp/go"), "");
   expect(await world.containers.wait(id)).toMatchObject({ exitCode: 137, oomKilled: true });
 });
+
+const disk = readdirSync("/sys/block").find((name) => /^(sd|vd|nvme)/.test(name) && existsSync(`/dev/${name}`));
+
+test.skipIf(disk === undefined)("rates and weights of disks reach the kernel (needs a disk)", async () => {
+  const path = `/dev/${disk}`;
+  const limits = {
+    devices: { readBps: [{ path, rate: 1 << 20 }], writeIops: [{ path, rate: 100 }] },
+    ...(canWeigh() ? { blkioWeight: 300 } : {}),
+  };
+  const { id } = await running(limits);
+  for (const { controller, file, value } of world.cgroups.settings({ ...NONE, ...limits })) {
+    if (controller !== "blkio") continue;
+    const is = readFileSync(join(world.cgroups.leaf(id, controller) ?? "", file), "utf8");
+    // With v2 all rates of a disk are one line, and a weight has "default" before it.
+    expect(is).toContain(value.split(" ").at(-1) ?? "");
+  }
+});
+
+/** Weights need the bfq scheduler's part of the kernel; without it asking for one is refused in these words. */
+function canWeigh(): boolean {
+  try {
+    world.cgroups.check({ ...NONE, blkioWeight: 300 });
+    return true;
+  } catch (error) {
+    expect(error).toMatchObject({ code: "UNSUPPORTED_MACHINE", message: "this kernel knows no block IO weights" });
+    return false;
+  }
+}
 
 test("devices that a container was not given are not opened, however their nodes came about", async () => {
   const script = "mknod /tmp/k c 1 11 && (: > /tmp/k); mknod /tmp/b b 7 0 && (: < /tmp/b); : > /dev/null && echo null";

@@ -231,6 +231,7 @@ static void finish(struct container *c)
 		gone(c);
 		return;
 	}
+	cgroup_thaw(c); /* what holds the leaves may be killed and frozen */
 	if (++c->cleanup.tries > CLEANUP_TRIES || timer_start(&c->retry, CLEANUP_PAUSE_MS, retry_finish) < 0) {
 		log_line("%s: a clean-up could not be finished", c->id);
 		gone(c);

@@ -43,7 +43,10 @@ export function addLimitOptions(command: Recipe): Recipe {
     .option("--cpuset-cpus <list>", "the CPUs that it may use, such as 0-2,4")
     .option("--cpuset-mems <list>", "the memory nodes that it may use")
     .option("--pids-limit <count>", "limit the processes; -1 for no limit (default 512)")
-    .option("--blkio-weight <weight>", "its weight among those that compete for a disk, 10 to 1000");
+    .option(
+      "--blkio-weight <weight>",
+      "its weight among those that compete for a disk (with the bfq scheduler), 10 to 1000",
+    );
 }
 
 /** Adds those that only a new container can be given. */

@@ -62,6 +62,7 @@ export class Resources implements ContainerResources {
     return this.#alone(
       idOrName,
       async (container) => {
+        if (lifecycle.isStarting(container.id)) throw wrongState(container, "is just being started");
         const limits = merged(container.spec.limits, changes);
         cgroups.check(limits);
         const before = container.spec;
