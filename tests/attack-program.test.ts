@@ -41,6 +41,7 @@ describe("a hostile program", () => {
     [[]],
     [["-u", "1234:77"]],
     [["--no-init"]],
+    [["--lean", "--network", "none"]],
     [["--userns", "auto"]],
     [["--security-opt", "no-new-privileges=false"]],
     [["--read-only", "--tmpfs", "/tmp"]],
