@@ -20,6 +20,7 @@
  * arguments go on into a second program of libseccomp's, made of the rules with conditions.
  */
 #define _GNU_SOURCE
+#include "filter.h"
 #include "launcher.h"
 
 #include <linux/audit.h>
@@ -32,10 +33,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LIST_BYTES = 1 << 20, MAX_ARGS = 6, X32_BIT = 0x40000000, MAX_CALLS = 1024, LONG_JUMP = 100 };
-
-/* No action of the kernel's: the answer depends on the arguments. */
-enum { ASK = 0x7ffe0000 };
+enum { LIST_BYTES = 1 << 20, MAX_ARGS = 6 };
 
 struct word {
 	const char *name;
@@ -54,15 +52,6 @@ static const struct word actions[] = {
 static const struct word ops[] = { { "ne", SCMP_CMP_NE }, { "lt", SCMP_CMP_LT }, { "le", SCMP_CMP_LE },
 				   { "eq", SCMP_CMP_EQ }, { "ge", SCMP_CMP_GE }, { "gt", SCMP_CMP_GT },
 				   { "masked_eq", SCMP_CMP_MASKED_EQ } };
-
-/* Numbers are without the bit of x32. */
-struct arch {
-	uint32_t token;
-	uint32_t audit;
-	uint32_t bit;
-	int last; /* the highest number of a named call */
-	uint32_t answers[MAX_CALLS];
-};
 
 /* Which rules libseccomp is given: all, those with conditions, and those and the ones of multiplexed calls. */
 enum { ALL, CONDITIONAL, MULTIPLEXED, CONTEXTS };
@@ -240,11 +229,6 @@ static int take_line(struct filter *f, char *line)
 
 /* --- the table --------------------------------------------------------------------------------------------------------- */
 
-struct program {
-	struct sock_filter at[BPF_MAXINSNS];
-	unsigned len;
-};
-
 static int export(scmp_filter_ctx ctx, struct program *out)
 {
 	int fd = memfd_create("filter", MFD_CLOEXEC);
@@ -257,41 +241,6 @@ static int export(scmp_filter_ctx ctx, struct program *out)
 	return out->len == BPF_MAXINSNS ? -E2BIG : 0;
 }
 
-/* What the program answers to a call whose arguments are not known. */
-static uint32_t walk(const struct program *p, uint32_t audit, uint32_t number)
-{
-	uint32_t value = 0;
-	for (unsigned i = 0; i < p->len; i++) {
-		const struct sock_filter *in = &p->at[i];
-		bool yes;
-		switch (in->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			if (in->k != offsetof(struct seccomp_data, nr) && in->k != offsetof(struct seccomp_data, arch))
-				return ASK;
-			value = in->k == offsetof(struct seccomp_data, nr) ? number : audit;
-			continue;
-		case BPF_RET | BPF_K:
-			return in->k;
-		case BPF_JMP | BPF_JA:
-			i += in->k;
-			continue;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			yes = value == in->k;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			yes = value > in->k;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			yes = value >= in->k;
-			break;
-		default:
-			return ASK;
-		}
-		i += yes ? in->jt : in->jf;
-	}
-	return ASK;
-}
-
 /* The rules of the calls whose answers depend on their arguments. */
 static scmp_filter_ctx fill_answers(struct filter *f, const struct program *all)
 {
@@ -300,7 +249,7 @@ static scmp_filter_ctx fill_answers(struct filter *f, const struct program *all)
 	for (unsigned i = 0; i < f->arch_count; i++) {
 		struct arch *a = &f->arches[i];
 		for (int n = 0; n < MAX_CALLS; n++) {
-			a->answers[n] = n > a->last ? f->newer : f->raw[n] ? f->raw[n] : walk(all, a->audit, (uint32_t)n | a->bit);
+			a->answers[n] = n > a->last ? f->newer : f->raw[n] ? f->raw[n] : filter_walk(all, a->audit, (uint32_t)n | a->bit);
 			if (a->answers[n] == ASK && !rest)
 				rest = f->ctx[CONDITIONAL];
 		}
@@ -311,108 +260,6 @@ static scmp_filter_ctx fill_answers(struct filter *f, const struct program *all)
 		}
 	}
 	return rest;
-}
-
-/* --- the filter --------------------------------------------------------------------------------------------------------- */
-
-enum { TO_END = 0 }; /* the distance of a jump whose target is the second program */
-
-static unsigned emit(struct program *p, unsigned code, uint32_t k, unsigned yes, unsigned no)
-{
-	if (p->len < BPF_MAXINSNS)
-		p->at[p->len] = (struct sock_filter){ (uint16_t)code, (uint8_t)yes, (uint8_t)no, k };
-	return p->len++;
-}
-
-static unsigned emit_jump(struct program *p)
-{
-	return emit(p, BPF_JMP | BPF_JA, TO_END, 0, 0);
-}
-
-/* A jump that was emitted before leads to what is emitted next. */
-static void land(struct program *p, unsigned jump)
-{
-	if (jump < BPF_MAXINSNS)
-		p->at[jump].k = p->len - jump - 1;
-}
-
-static void emit_answer(struct program *p, uint32_t action)
-{
-	if (action == ASK)
-		emit_jump(p);
-	else
-		emit(p, BPF_RET | BPF_K, action, 0, 0);
-}
-
-/* Ranges of equal answers: `starts` are their first numbers. The number is loaded. */
-static void emit_ranges(struct program *p, const struct arch *a, const int *starts, unsigned count)
-{
-	unsigned left = count / 2;
-	if (count == 1) {
-		emit_answer(p, a->answers[starts[0]]);
-		return;
-	}
-	unsigned test = emit(p, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)starts[left] | a->bit, 0, left > LONG_JUMP);
-	unsigned far = left > LONG_JUMP ? emit_jump(p) : 0;
-	emit_ranges(p, a, starts, left);
-	if (far)
-		land(p, far);
-	else if (test < BPF_MAXINSNS)
-		p->at[test].jt = (uint8_t)(p->len - test - 1);
-	emit_ranges(p, a, starts + left, count - left);
-}
-
-static void emit_arch(struct program *p, const struct arch *a)
-{
-	int starts[MAX_CALLS];
-	unsigned count = 0;
-	for (int n = 0; n < MAX_CALLS; n++) {
-		if (n == 0 || a->answers[n] != a->answers[n - 1])
-			starts[count++] = n;
-	}
-	emit_ranges(p, a, starts, count);
-}
-
-static const struct arch *find_arch(const struct filter *f, uint32_t token)
-{
-	for (unsigned i = 0; i < f->arch_count; i++) {
-		if (f->arches[i].token == token)
-			return &f->arches[i];
-	}
-	return NULL;
-}
-
-static void emit_or(struct program *p, const struct arch *a, uint32_t foreign)
-{
-	if (a)
-		emit_arch(p, a);
-	else
-		emit_answer(p, foreign);
-}
-
-/* x32 shows itself as x86-64 with a bit in the number. */
-static void emit_filter(struct program *p, const struct filter *f, const struct program *second)
-{
-	emit(p, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-	unsigned narrow = emit_jump(p);
-	emit(p, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-	unsigned x32 = emit_jump(p);
-	emit_or(p, find_arch(f, SCMP_ARCH_X86_64), f->foreign);
-	land(p, x32);
-	emit_or(p, find_arch(f, SCMP_ARCH_X32), f->foreign);
-	land(p, narrow);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 1, 0);
-	emit_answer(p, f->foreign);
-	emit(p, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
-	emit_or(p, find_arch(f, SCMP_ARCH_X86), f->foreign);
-	for (unsigned i = 0; i < p->len && p->len < BPF_MAXINSNS; i++) {
-		if (p->at[i].code == (BPF_JMP | BPF_JA) && p->at[i].k == TO_END)
-			land(p, i);
-	}
-	for (unsigned i = 0; i < second->len; i++)
-		emit(p, second->at[i].code, second->at[i].k, second->at[i].jt, second->at[i].jf);
 }
 
 /* --- the program ------------------------------------------------------------------------------------------------------- */
@@ -448,7 +295,7 @@ static int make_filter(struct filter *f)
 	/* a binary tree of the calls' numbers instead of a chain */
 	if (rest && ((error = seccomp_attr_set(rest, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0 || (error = export(rest, &second)) < 0))
 		return error;
-	emit_filter(&out, f, &second);
+	filter_emit(&out, f->arches, f->arch_count, f->foreign, &second);
 	return out.len > BPF_MAXINSNS ? -E2BIG : write_all(STDOUT_FILENO, out.at, out.len * sizeof(out.at[0]));
 }
 

@@ -19,7 +19,7 @@
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
  *   tray.c       /proc, /sys and /dev, put together before there is one
  *   confine.c    gives the process its seccomp filter
- *   filter.c     the program that makes such filters
+ *   filter.c     the program that makes such filters, filter-code.c its instructions
  *   stdio.c      pipes, terminals, the log, attached streams
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
