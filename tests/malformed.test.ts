@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
+import { exec } from "../src/common/exec.ts";
 import {
   decodeFrame,
   encodeFrame,
@@ -12,6 +13,7 @@ import {
   type Op,
   PROTOCOL_VERSION,
 } from "../src/launcher/generated/protocol.ts";
+import { findLauncher } from "../src/launcher/index.ts";
 import { anyMessage } from "./support/arbitraries.ts";
 import { type Belongings, CagedLauncher } from "./support/caged-launcher.ts";
 import { holdsAsync } from "./support/property.ts";
@@ -224,3 +226,22 @@ async function tidy(): Promise<void> {
     while ((await cage.request({ kind: "forget", id: message.id })).kind === "error") await Bun.sleep(2);
   }
 }
+
+test.each([
+  "run --plan-fd three",
+  "run --plan-fd -1",
+  "run --plan-fd 3x",
+  "loop --plan-fd 99999999999999999999 --count 1",
+  "loop --plan-fd 3 --count -5",
+  "loop --plan-fd 3 --seconds nan",
+  "measure net --how lo --count 1 --parallel 65",
+  "measure net --how lo --count 1e3",
+  "measure mount --how overlay --dir /tmp --size 201 --count 1",
+  "measure namespace --how nothing --count 1",
+  "serve",
+  "nonsense",
+])("thaw-launcher %s is refused", async (line) => {
+  const { exitCode, stderr } = await exec([findLauncher(), ...line.split(" ")]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/^(usage: |thaw-launcher: serve needs)/);
+});

@@ -413,6 +413,15 @@ static int run_loop(const struct options *o)
 
 /* --- start --------------------------------------------------------------------------------------------------------------- */
 
+static bool parse_fd(const char *text, int *fd)
+{
+	unsigned long number;
+	if (!whole_number(text, INT_MAX, &number))
+		return false;
+	*fd = (int)number;
+	return true;
+}
+
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
@@ -424,23 +433,24 @@ static int parse(int argc, char **argv, struct options *o)
 		{ NULL, 0, NULL, 0 },
 	};
 	*o = (struct options){ .channel = -1, .plan_fd = -1, .cleanup_fd = -1, .beside_fd = -1 };
-	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+	bool good = true;
+	for (int c; good && (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 's': o->socket = optarg; break;
-		case 'c': o->channel = atoi(optarg); break;
-		case 'p': o->plan_fd = atoi(optarg); break;
-		case 'u': o->cleanup_fd = atoi(optarg); break;
+		case 'c': good = parse_fd(optarg, &o->channel); break;
+		case 'p': good = parse_fd(optarg, &o->plan_fd); break;
+		case 'u': good = parse_fd(optarg, &o->cleanup_fd); break;
 		case 'd': host.stage = optarg; break;
 		case 'b': o->detach = true; break;
-		case 't': o->seconds = atof(optarg); break;
-		case 'n': o->count = strtoul(optarg, NULL, 10); break;
+		case 't': good = seconds_number(optarg, &o->seconds); break;
+		case 'n': good = whole_number(optarg, ULONG_MAX, &o->count); break;
 		case 'a': o->ahead = true; break;
-		case 'e': o->beside_fd = atoi(optarg); break;
-		case 'i': o->interval_us = strtoul(optarg, NULL, 10); break;
+		case 'e': good = parse_fd(optarg, &o->beside_fd); break;
+		case 'i': good = whole_number(optarg, ULONG_MAX / 1000, &o->interval_us); break;
 		default: return -EINVAL;
 		}
 	}
-	return optind == argc - 1 ? 0 : -EINVAL;
+	return good && optind == argc - 1 ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include "util.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -97,6 +98,14 @@ static void prepare_signals(void)
 	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 }
 
+static bool parse_unsigned(const char *text, unsigned *out)
+{
+	unsigned long number;
+	bool good = whole_number(text, UINT_MAX, &number);
+	*out = good ? (unsigned)number : 0;
+	return good;
+}
+
 static int parse(int argc, char **argv, struct measure *m)
 {
 	static const struct option longs[] = {
@@ -107,7 +116,8 @@ static int parse(int argc, char **argv, struct measure *m)
 		{ "interval-us", required_argument, NULL, 'i' }, { NULL, 0, NULL, 0 },
 	};
 	*m = (struct measure){ .how = "", .size = 1, .parallel = 1 };
-	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+	bool good = true;
+	for (int c; good && (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 'h': m->how = optarg; break;
 		case 'd':
@@ -115,18 +125,18 @@ static int parse(int argc, char **argv, struct measure *m)
 				return -E2BIG;
 			m->dirs[m->dir_count++] = optarg;
 			break;
-		case 's': m->size = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'p': m->parallel = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 's': good = parse_unsigned(optarg, &m->size); break;
+		case 'p': good = parse_unsigned(optarg, &m->parallel); break;
 		case 'f': m->fresh = true; break;
 		case 'g': m->until_gone = true; break;
-		case 'n': m->count = strtoul(optarg, NULL, 10); break;
-		case 't': m->seconds = atof(optarg); break;
-		case 'i': m->interval_us = strtoul(optarg, NULL, 10); break;
+		case 'n': good = whole_number(optarg, ULONG_MAX, &m->count); break;
+		case 't': good = seconds_number(optarg, &m->seconds); break;
+		case 'i': good = whole_number(optarg, ULONG_MAX / 1000, &m->interval_us); break;
 		default: return -EINVAL;
 		}
 	}
 	bool bounded = m->count > 0 || m->seconds > 0;
-	return optind == argc - 1 && bounded && m->size >= 1 && m->parallel >= 1 ? 0 : -EINVAL;
+	return good && optind == argc - 1 && bounded && m->size >= 1 && m->parallel >= 1 ? 0 : -EINVAL;
 }
 
 int measure_main(int argc, char **argv)

@@ -178,6 +178,21 @@ int make_dirs(const char *path, mode_t mode)
 	return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+bool whole_number(const char *text, unsigned long most, unsigned long *out)
+{
+	char *end;
+	errno = 0;
+	*out = strtoul(text, &end, 10);
+	return *text >= '0' && *text <= '9' && *end == 0 && errno == 0 && *out <= most; /* strtoul takes a minus */
+}
+
+bool seconds_number(const char *text, double *out)
+{
+	char *end;
+	*out = strtod(text, &end);
+	return *text >= '0' && *text <= '9' && *end == 0 && *out < 1e9;
+}
+
 bool buf_reserve(struct buf *b, size_t more)
 {
 	if (b->failed)

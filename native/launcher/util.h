@@ -60,3 +60,7 @@ int send_with_fd(int to, const void *data, size_t len, int fd);
 ssize_t receive_with_fd(int from, void *data, size_t len, int *fd, int flags);
 int remove_tree(const char *path);
 int make_dirs(const char *path, mode_t mode);
+/* The whole of `text` as a decimal number from 0 to `most`; false when it is something else. */
+bool whole_number(const char *text, unsigned long most, unsigned long *out);
+/* Seconds, with a fraction; false when it is something else. */
+bool seconds_number(const char *text, double *out);

@@ -8,7 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../../api/texts.ts";
 import { makeReport, publish } from "../report.ts";
 import type { Row } from "../schema.ts";
@@ -39,15 +39,21 @@ export function primitivesCommand(): Command {
     .option("--only <figures>", `some of the figures: 1 to 5, or ${NAMES.join(", ")}`, figures)
     .option("--seconds <n>", "how long each case runs", positive, 1)
     .option("--count <n>", "how often each case runs, in place of --seconds", whole)
-    .option("--paced <duration>", "from one step to the next in the paced cases", milliseconds, 20)
-    .option("--layers <list>", "layers of the overlays", list(200), [1, 2, 4, 8, 16, 32, 64])
-    .option(
-      "--mounts <list>",
-      "mounts beside which mount namespaces are made",
-      list(65536),
-      [1, 4, 16, 64, 256, 1024, 4096],
+    .addOption(
+      new Option("--paced <duration>", "from one step to the next in the paced cases")
+        .argParser(milliseconds)
+        .default(20, "20ms"),
     )
-    .option("--parallel <list>", "network namespaces that are made at a time", list(64), [1, 2, 4, 8, 16, 32])
+    .addOption(listOption("--layers <list>", "layers of the overlays", 200, [1, 2, 4, 8, 16, 32, 64]))
+    .addOption(
+      listOption(
+        "--mounts <list>",
+        "mounts beside which mount namespaces are made",
+        65536,
+        [1, 4, 16, 64, 256, 1024, 4096],
+      ),
+    )
+    .addOption(listOption("--parallel <list>", "network namespaces that are made at a time", 64, [1, 2, 4, 8, 16, 32]))
     .option("--json", "print one JSON object")
     .option("--json-file <file>", "leave the JSON object in a file")
     .addHelpText(
@@ -76,12 +82,15 @@ function whole(text: string): number {
   return Number(text);
 }
 
-const list = (most: number) => (text: string) =>
-  text.split(",").map((word) => {
-    const value = whole(word.trim());
-    if (value > most) throw new InvalidArgumentError(`expected at most ${most}`);
-    return value;
-  });
+function listOption(flags: string, description: string, most: number, usual: readonly number[]): Option {
+  const read = (text: string) =>
+    text.split(",").map((word) => {
+      const value = whole(word.trim());
+      if (value > most) throw new InvalidArgumentError(`expected at most ${most}`);
+      return value;
+    });
+  return new Option(flags, description).argParser(read).default(usual, usual.join(","));
+}
 
 function milliseconds(text: string): number {
   const ms = parseDuration(text);
