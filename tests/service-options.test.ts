@@ -80,3 +80,21 @@ test.skipIf(why !== "")(`a service has its options, started cold and restored${w
   }
   expect((await installed.thaw("volume", "rm", "opt_data", "opt_web_own")).exitCode).toBe(0);
 });
+
+test.skipIf(why !== "")(
+  `a volume stays while a checkpoint has it, and is there again after a restore${why}`,
+  async () => {
+    await installed.thaw("run", "-d", "--name", "one", "-v", "kept:/data", "perl");
+    await until(async () => (await installed.thaw("logs", "one")).stdout.includes("listening"));
+    expect((await installed.thaw("checkpoint", "create", "one", "k")).exitCode).toBe(0);
+    await installed.thaw("rm", "one");
+    expect((await installed.thaw("volume", "rm", "kept")).stderr).toContain("the checkpoint k uses the volume kept");
+    expect((await installed.thaw("restore", "k", "--name", "two")).exitCode).toBe(0);
+    const [{ State, Mounts }] = JSON.parse((await installed.thaw("inspect", "two")).stdout);
+    expect(Mounts).toEqual([expect.objectContaining({ Type: "volume", Name: "kept", Destination: "/data" })]);
+    expect(readFileSync(`/proc/${State.Pid}/mountinfo`, "utf8")).toMatch(/volumes\/kept\/_data \/data rw/);
+    await installed.thaw("rm", "-f", "two");
+    await installed.thaw("checkpoint", "rm", "k");
+    expect((await installed.thaw("volume", "rm", "kept")).exitCode).toBe(0);
+  },
+);

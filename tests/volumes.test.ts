@@ -3,7 +3,7 @@
  * removed. The compiled program is used as it is installed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../src/common/exec.ts";
 import { Installed, type Outcome } from "./support/installed.ts";
@@ -111,6 +111,21 @@ describe("a volume", () => {
     expect(taken.stderr).toContain("Read-only file system");
     await installed.thaw("rm", "giver");
     await installed.thaw("volume", "rm", "given");
+  });
+
+  test("cannot divert another container's mounts by links that are put into it", async () => {
+    const place = (await installed.thaw("volume", "create", "trap")).stdout.trim();
+    const [{ Mountpoint }] = JSON.parse((await installed.thaw("volume", "inspect", place)).stdout);
+    for (const [name, text] of Object.entries({ root: "../../../..", proc: "/proc/self", out: "/proc/1/root/etc" })) {
+      symlinkSync(text, join(Mountpoint, name));
+      const { stdout, stderr } = await run(["-v", "trap:/t", "-v", `${shared}:/t/${name}`], "echo started");
+      expect([stdout, stderr]).toEqual(["", expect.stringMatching(/it leads to the container's root|\/t\/out: /)]);
+    }
+    // Links within the container are followed, inside it.
+    symlinkSync("/tmp", join(Mountpoint, "within"));
+    const { stdout } = await run(["-v", "trap:/t", "-v", `${shared}:/t/within:ro`], "ls -d /tmp/sub");
+    expect(stdout).toBe("/tmp/sub\n");
+    await installed.thaw("volume", "rm", "trap");
   });
 
   test("of a user namespace has the ids that its containers see", async () => {

@@ -1,7 +1,8 @@
 /*
  * Operations that a user's options ask for: binds with their propagation, tmpfs mounts, devices, sysctls, a read-only
  * root. Targets are resolved inside the root like everything in root.c; one that turns out to lie in procfs or sysfs,
- * by a link of the image for instance, is refused: what is mounted there could stand in for what programs trust.
+ * by a link of the image for instance, or is the root itself, is refused: what is mounted there could stand in for what
+ * programs trust.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -26,10 +27,13 @@ enum { RECURSIVE_PROPAGATION = 1 << 14, PRIVATE = 1 << 18, SLAVE = 1 << 19, SHAR
 static int open_user_target(struct child *child, const char *path, bool directory)
 {
 	struct statfs fs;
+	struct stat st, root;
 	int fd = open_target(child->root_fd, path, directory);
 	if (fd < 0)
 		return child_fail(child, fd, path);
-	int error = fstatfs(fd, &fs) < 0 ? -errno : 0;
+	int error = fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0 || fstat(child->root_fd, &root) < 0 ? -errno : 0;
+	if (error == 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+		error = -EPERM; /* what covers the root would be the root for who enters the namespace */
 	if (error == 0 && (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC))
 		error = -EPERM;
 	if (error == 0)

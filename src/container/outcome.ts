@@ -94,9 +94,9 @@ function optionFailure({ errno, detail }: FailedMessage, operation: string | und
   if ((operation === "attach_tree" || operation === "tmpfs") && name === "EPERM") {
     return new ThawError(
       "START_FAILED",
-      `nothing can be mounted at ${detail}: /proc and /sys of a container are its own`,
+      `nothing can be mounted at ${detail}: it leads to the container's root, or into its /proc or /sys`,
       {
-        hint: "The image has a link there that leads into them. Choose another place.",
+        hint: "The image, or a volume, has a link there. Choose another place.",
       },
     );
   }
