@@ -10,6 +10,7 @@ import type { Joined, NetworkAttachment, NetworkChoice, NetworkSpec } from "../s
 import { detectCgroups, partOf, wiredPart } from "../src/sandbox/index.ts";
 import { mappedIdsMissing } from "./support/mapped-ids.ts";
 import {
+  NAME_SERVER,
   Outside,
   TCP_CLIENT,
   TCP_SERVER,
@@ -282,9 +283,30 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     await expect(world.containers.connect("mover", attachment)).rejects.toThrow();
     await world.containers.disconnect("mover", "later");
     expect(await ask(choice("later"), "mover", 80)).toBe("no such name");
+    // The way out moves to a network that is left.
+    await world.containers.connect("mover", attachment);
+    await world.containers.disconnect("mover", "bridge");
+    const { pid } = world.containers.get("mover");
+    const ends = Bun.spawnSync(["nsenter", "-t", String(pid), "-n", "perl", "-e", TCP_CLIENT, outside.world, "7000"]);
+    expect(ends.stdout.toString()).toBe(`${outside.host}\n`);
+    await world.containers.connect("mover", { ...attachment, network: "bridge" });
+    await world.containers.disconnect("mover", "later");
     await expect(world.containers.disconnect("mover", "later")).rejects.toMatchObject({ code: "WRONG_STATE" });
     expect(await ask(choice("bridge"), addressOf(server), 80)).toMatch(/^\d+\./);
     await world.containers.remove(server.id, { force: true });
+  });
+
+  test("what is no container's name is asked of the container's own name server, by the daemon", async () => {
+    await outside.serve(NAME_SERVER);
+    await world.containers.networks.create(network("asking"));
+    const script = `print join(".", unpack("C4", (gethostbyname("elsewhere.example"))[4] || "")), "\\n"; print <>;`;
+    const more = { isolation: { dns: [outside.world] } };
+    const { subnet } = world.containers.networks.get("asking");
+    const { stdout } = await perl(choice("asking"), script, ["/etc/resolv.conf"], more);
+    expect(stdout).toStartWith(`192.0.2.53\nnameserver ${subnet.gateway}\n`);
+    const inDefault = await perl(choice("bridge"), script, ["/etc/resolv.conf"], more);
+    expect(inDefault.stdout).toContain(`192.0.2.53\n`);
+    expect(inDefault.stdout).toContain(`nameserver ${outside.world}\n`);
   });
 
   const v1 = detectCgroups().version === 1;
@@ -295,8 +317,8 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     const spec = specOf(world, [PERL, "-e", TCP_SERVER, "80"], { rootfs: root, network: choice("ahead") });
     const request = { attachments: spec.network.attachments, names: ["taker"], ports: [] };
     const planFor = (id: string, joined: Joined) => {
-      const { wiring, isAhead, gateway, resolver, before, after } = joined;
-      const sandbox = { wiring, isAhead, gateway, resolver, addresses: [] };
+      const { before, after, ...wired } = joined;
+      const sandbox = { ...wired, addresses: [] };
       return startOf(spec, containers.place(id), cgroups, undefined, { sandbox, before, after });
     };
     const pool = "pool-ahead";

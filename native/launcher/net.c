@@ -25,7 +25,8 @@ struct answers {
 	unsigned wanted; /* acknowledgements that the batch asks for */
 	unsigned got;
 	uint32_t ignore;
-	int error; /* the first bad one */
+	bool tolerated; /* one that says what is to be ignored; it ends a transaction, and the rest is not answered */
+	int error;	/* the first bad one */
 	uint32_t seq;
 	char text[DETAIL_BYTES]; /* the kernel's own words */
 };
@@ -78,8 +79,12 @@ static void take_answers(struct answers *a, const uint8_t *data, size_t len)
 		if (head->nlmsg_type != NLMSG_ERROR || head->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
 			continue;
 		a->got++;
-		if (body->error == 0 || ignored(a, body->error) || a->error < 0)
+		if (body->error == 0 || a->error < 0)
 			continue;
+		if (ignored(a, body->error)) {
+			a->tolerated = true;
+			continue;
+		}
 		a->error = body->error;
 		a->seq = head->nlmsg_seq;
 		take_words(a, head);
@@ -104,7 +109,7 @@ static int exchange(int fd, struct wire_bytes batch, struct answers *a)
 	}
 	if (a->error < 0)
 		return a->error;
-	return a->got < a->wanted ? -EIO : 0;
+	return a->got < a->wanted && !a->tolerated ? -EIO : 0;
 }
 
 static int open_netlink(uint32_t family)

@@ -6,6 +6,8 @@ import { readProfile } from "../sandbox/index.ts";
 import { checkIsolation } from "./check-isolation.ts";
 import type { ContainerSpec } from "./types.ts";
 
+/** Each is an operation of its plan. */
+const MOST_PORTS = 256;
 const LONGEST_HOSTNAME = 63;
 
 /** @throws ThawError INVALID, PATH_NOT_FOUND. */
@@ -71,6 +73,11 @@ function checkPorts({ ports, network }: ContainerSpec): void {
   if (ports.length > 0 && network.mode === "host") {
     throw new ThawError("INVALID", "ports are published only by containers with a network of their own", {
       hint: "Leave out --network host, or leave out the ports: they are the host's anyway.",
+    });
+  }
+  if (ports.length > MOST_PORTS) {
+    throw new ThawError("INVALID", `${ports.length} published ports are too many`, {
+      hint: `A container can publish ${MOST_PORTS}. Use --network host for more.`,
     });
   }
   if (network.mode === "none" && ports.some(({ protocol }) => protocol === "udp")) {

@@ -27,10 +27,11 @@ export async function joinNetworks(networks: Networks, { id, spec }: Container):
   const { mode, attachments } = spec.network;
   if (mode === "host") return { ...ALONE, sandbox: "host" };
   if (mode === "none" || attachments.length === 0) return ALONE;
-  const joined = await networks.join(id, { attachments, names: namesOf(id, spec), ports: spec.ports });
+  const servers = spec.isolation?.dns ?? [];
+  const joined = await networks.join(id, { attachments, names: namesOf(id, spec), ports: spec.ports, servers });
   const addresses = joined.endpoints.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]));
-  const { wiring, isAhead, gateway, resolver, before, after } = joined;
-  return { sandbox: { wiring, isAhead, addresses, gateway, resolver }, before, after };
+  const { before, after, endpoints: _, ...sandbox } = joined;
+  return { sandbox: { ...sandbox, addresses }, before, after };
 }
 
 /** Names that others of a network look it up by, beside its aliases. */

@@ -21,6 +21,7 @@ export interface EndpointWish {
   /** Names beside the aliases. */
   readonly names: readonly string[];
   readonly ports: readonly PublishedPort[];
+  readonly servers: readonly string[];
 }
 
 /** The endpoints of all networks. */

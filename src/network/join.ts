@@ -4,7 +4,7 @@ import { ThawError } from "../common/errors.ts";
 import type { ChildOp } from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import { type PublishOps, publishOps } from "./published.ts";
-import { resolverText } from "./resolver.ts";
+import { needsNameServer, resolverText } from "./resolver.ts";
 import { DEFAULT_NETWORK, type Endpoint, type Network, type NetworkAttachment, type PublishedPort } from "./types.ts";
 import { type Wire, wiring } from "./wiring.ts";
 
@@ -22,6 +22,8 @@ export interface JoinRequest {
   /** Names that it has in user-made networks, beside its aliases. */
   readonly names: readonly string[];
   readonly ports: readonly PublishedPort[];
+  /** Name servers instead of the machine's. */
+  readonly servers?: readonly string[];
   /** Shape of its sandbox without the wiring: one of that shape that was offered will do. */
   readonly shape?: string;
 }
@@ -37,6 +39,8 @@ export interface Joined extends PublishOps {
   readonly gateway: string | undefined;
   /** Text of /etc/resolv.conf. */
   readonly resolver: string;
+  /** It names the daemon, which asks the container's own servers in turn. */
+  readonly isAnswered: boolean;
 }
 
 /** @param out  which of the wires is the way out and gets the published ports. */
@@ -51,6 +55,7 @@ export function joinedBy(wires: readonly Wire[], out: number, table: string, isA
     isAhead,
     gateway: main.network.internal ? undefined : main.network.subnet.gateway,
     resolver: resolverText(named.network),
+    isAnswered: needsNameServer(named.network),
     ...publishOps(table, main.endpoint.ports, main.endpoint),
   };
 }

@@ -31,7 +31,7 @@ import {
   type NetworkManager,
   type NetworkSpec,
 } from "./types.ts";
-import { unwire, type Wire, wireLater } from "./wiring.ts";
+import { unwire, type Wire, wayOut, wireLater } from "./wiring.ts";
 
 /** The networks of one daemon. */
 export class Networks implements NetworkManager {
@@ -122,7 +122,8 @@ export class Networks implements NetworkManager {
       for (const [index, { attachment, network }] of wanted.entries()) {
         const bridge = await this.#up(network);
         const ports = index === out ? request.ports : [];
-        const wish = { owner, interface: `eth${index}`, names: namesIn(network, request.names), ports };
+        const names = namesIn(network, request.names);
+        const wish = { owner, interface: `eth${index}`, names, ports, servers: request.servers ?? [] };
         const endpoint = this.#endpoints.add(network, attachment, wish);
         wires.push({ endpoint, network, bridge, isGateway: index === out && !network.internal });
       }
@@ -159,7 +160,8 @@ export class Networks implements NetworkManager {
     const offered = bridge && this.#offers.take(network.id, request.shape);
     if (!bridge || !offered) return undefined;
     const names = namesIn(network, [...request.names, ...attachment.aliases]);
-    const wish = { owner, interface: offered.interface, names, ports: request.ports };
+    const { ports, servers = [] } = request;
+    const wish = { owner, interface: offered.interface, names, ports, servers };
     const endpoint = this.#endpoints.handOver(offered, wish);
     return joinedBy([{ endpoint, network, bridge, isGateway: !network.internal }], 0, this.#host.table, true);
   }
@@ -174,7 +176,7 @@ export class Networks implements NetworkManager {
     const bridge = await this.#up(network);
     const used = new Set(mine.map((endpoint) => endpoint.interface));
     const free = Array.from({ length: used.size + 1 }, (_, index) => `eth${index}`).find((name) => !used.has(name));
-    const wish = { owner, interface: free ?? "eth0", names: namesIn(network, names), ports: [] };
+    const wish = { owner, interface: free ?? "eth0", names: namesIn(network, names), ports: [], servers: [] };
     const endpoint = this.#endpoints.add(network, attachment, wish);
     const isGateway = !network.internal && mine.every(({ networkId }) => this.get(networkId).internal);
     try {
@@ -196,6 +198,9 @@ export class Networks implements NetworkManager {
     const { after } = publishOps(this.#host.table, endpoint.ports, endpoint);
     if (after.length > 0) await this.#host.run(after, "withdrawing ports", "");
     this.#endpoints.remove(owner, network.id);
+    const left = this.#store.endpoints(owner).map(({ networkId }) => this.get(networkId));
+    const out = left.find(({ internal }) => !internal);
+    if (out) await this.#host.run(wayOut(out), `finding a way out over ${out.name}`, owner);
   }
 
   /** After whatever happened: only these owners are left. @throws ThawError DEPENDENCY_MISSING, UNSUPPORTED_MACHINE. */

@@ -6,7 +6,7 @@
 import { isIPv6 } from "node:net";
 import type { HostOp } from "../launcher/generated/protocol.ts";
 import { addressBytes } from "./address.ts";
-import { addElements, concatenation, deleteElement, type MapElement, portBytes } from "./netlink/elements.ts";
+import { addElements, concatenation, deleteElements, type MapElement, portBytes } from "./netlink/elements.ts";
 import { forgetDatagrams } from "./netlink/flows.ts";
 import { batch, Family } from "./netlink/message.ts";
 import type { Endpoint, PublishedPort } from "./types.ts";
@@ -40,7 +40,8 @@ export function publishOps(table: string, ports: readonly PublishedPort[], endpo
     .map(({ hostAddress, hostPort }) => send([forgetDatagrams(isIPv6(hostAddress) ? 6 : 4, hostPort)], ANY_ERROR));
   return {
     before: elements.length === 0 ? holds : [...holds, send(addElements(elements), 0), ...forget],
-    after: elements.map((element) => send(deleteElement(element), ENOENT)),
+    // They were added at one moment: they are all there, or none is.
+    after: elements.length === 0 ? [] : [send(deleteElements(elements), ENOENT)],
   };
 }
 

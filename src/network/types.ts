@@ -80,6 +80,8 @@ export interface Endpoint {
   readonly names: readonly string[];
   /** Ports of the host that are passed to it. */
   readonly ports: readonly PublishedPort[];
+  /** Name servers that its questions are passed on to; the machine's when there are none. */
+  readonly servers?: readonly string[];
 }
 
 /** Networks as the API needs them. */

@@ -57,6 +57,13 @@ export function unwire(endpoint: Endpoint): Op[] {
   return [...outside(), remove, { kind: "exit", status: 0 }];
 }
 
+/** A plan that makes a network the way out of a running sandbox that is in it. */
+export function wayOut({ subnet, subnet6 }: Network): Op[] {
+  const gateways = [subnet, ...(subnet6 ? [subnet6] : [])];
+  const routes = gateways.map(({ gateway }) => newDefaultRoute(addressBytes(gateway)));
+  return [...outside(), netlink(NetPlace.sandbox, routes), { kind: "exit", status: 0 }];
+}
+
 /** A plan that sends messages in the launcher's network namespace, by a process that may wait. */
 export function onHost(messages: readonly NetlinkMessage[], ignore = 0): Op[] {
   return [...outside(), netlink(NetPlace.own, messages, ignore), { kind: "exit", status: 0 }];

@@ -41,7 +41,8 @@ export function etcFiles(hostname: string, network: SandboxNetwork, isolation: I
     writeFile("/etc/hostname", `${hostname}\n`),
     writeFile("/etc/hosts", hostsText(hostname, isolation, gateway, wired?.addresses)),
   ];
-  const resolver = resolverText(network === "host" ? hostResolver() : wired?.resolver, isolation);
+  const asked = wired?.isAnswered ? { ...isolation, dns: [] } : isolation;
+  const resolver = resolverText(network === "host" ? hostResolver() : wired?.resolver, asked);
   return resolver === undefined ? files : [...files, writeFile(RESOLV_CONF, resolver)];
 }
 

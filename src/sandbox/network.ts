@@ -17,6 +17,8 @@ export interface WiredNetwork {
   readonly gateway: string | undefined;
   /** Text of /etc/resolv.conf. */
   readonly resolver: string;
+  /** Whoever answers there asks the container's own name servers in turn: they do not take its place. */
+  readonly isAnswered: boolean;
 }
 
 export type SandboxNetwork = "none" | "host" | WiredNetwork;

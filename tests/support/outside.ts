@@ -138,3 +138,10 @@ export const TCP6_SERVER = `$| = 1; socket(L, 10, 1, 6); setsockopt(L, 1, 2, 1);
 export const TCP6_CLIENT = `$| = 1; my ($host, $port, $limit) = @ARGV; $SIG{ALRM} = sub { print "timeout\\n"; exit };
   alarm($limit || 10); socket(C, 10, 1, 6);
   connect(C, pack("S n N H32 N", 10, $port, 0, $host, 0)) or do { print "$!\\n"; exit }; print while <C>;`;
+
+/** Perl: a name server that answers every question with 192.0.2.53. */
+export const NAME_SERVER = `$| = 1; socket(S, 2, 2, 17); bind(S, pack("S n a4 x8", 2, 53, "\\0" x 4)) or die $!;
+  print "listening\\n";
+  while (my $from = recv(S, my $b, 4096, 0)) {
+    my ($end) = $b =~ /^.{12}((?:[^\\0].*?)?\\0.{4})/s;
+    send(S, substr($b, 0, 2) . pack("n5", 0x8180, 1, 1, 0, 0) . $end . pack("n3 N n C4", 0xc00c, 1, 1, 0, 4, 192, 0, 2, 53), 0, $from) }`;

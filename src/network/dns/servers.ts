@@ -118,17 +118,18 @@ export class NameServers {
     if (!asker) return reply(query, REFUSED);
     const answers = answersTo(this.#table, asker, question);
     if (answers !== undefined) return bounded({ ...answerOf(query, AUTHORITATIVE), answers }, via);
-    const mayLeave = this.#table
-      .endpoints(asker.owner)
-      .some(({ networkId }) => this.#table.network(networkId)?.internal === false);
-    return (mayLeave ? await this.#forward(bytes, via) : undefined) ?? reply(query, SERVER_FAILURE);
+    const all = this.#table.endpoints(asker.owner);
+    const mayLeave = all.some(({ networkId }) => this.#table.network(networkId)?.internal === false);
+    const [own] = all.flatMap(({ servers = [] }) => (servers.length > 0 ? [servers] : []));
+    const answer = mayLeave ? await this.#forward(bytes, own ?? hostNameServers(), via) : undefined;
+    return answer ?? reply(query, SERVER_FAILURE);
   }
 
-  async #forward(bytes: Uint8Array, via: "udp" | "tcp"): Promise<Uint8Array | undefined> {
+  async #forward(bytes: Uint8Array, servers: readonly string[], via: "udp" | "tcp"): Promise<Uint8Array | undefined> {
     if (this.#forwarded >= MOST_FORWARDED) return undefined;
     this.#forwarded++;
     try {
-      return await forward(bytes, hostNameServers(), via);
+      return await forward(bytes, servers, via);
     } finally {
       this.#forwarded--;
     }

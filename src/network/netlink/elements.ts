@@ -40,9 +40,9 @@ export function addElements(elements: readonly MapElement[]): NetlinkMessage[] {
   return transaction(elements.map((element) => change(NEW_ELEMENT, Flag.ack | Flag.create, element, value(element))));
 }
 
-/** Removes one element, a transaction of its own, so that one that is missing keeps no other from being removed. */
-export function deleteElement(element: MapElement): NetlinkMessage[] {
-  return transaction([change(DELETE_ELEMENT, Flag.ack, element, [])]);
+/** Removes elements: all, or, when one is missing, none. */
+export function deleteElements(elements: readonly MapElement[]): NetlinkMessage[] {
+  return transaction(elements.map((element) => change(DELETE_ELEMENT, Flag.ack, element, [])));
 }
 
 function change(type: number, flags: number, { table, map, key }: MapElement, more: ReturnType<typeof nest>[]) {

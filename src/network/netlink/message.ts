@@ -5,7 +5,7 @@
  */
 
 /** Flags of a request. */
-export const Flag = { request: 1, ack: 4, excl: 0x200, create: 0x400, append: 0x800 } as const;
+export const Flag = { request: 1, ack: 4, replace: 0x100, excl: 0x200, create: 0x400, append: 0x800 } as const;
 
 /** Netlink families, as socket(2) takes them. */
 export const Family = { route: 0, netfilter: 12 } as const;

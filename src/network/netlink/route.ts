@@ -140,9 +140,9 @@ export function newAddress(index: number, address: Uint8Array, prefix: number): 
   );
 }
 
-/** The way to everything that no other route names. */
+/** The way to everything that no other route names, in place of the one that there is. */
 export function newDefaultRoute(gateway: Uint8Array): NetlinkMessage {
   const head = new Uint8Array(12);
   head.set([gateway.length === 4 ? AF_INET : AF_INET6, 0, 0, 0, MAIN_TABLE, STATIC, UNIVERSE, UNICAST]);
-  return message(NEW_ROUTE, Flag.ack | Flag.create, head, attribute(ROUTE_GATEWAY, gateway));
+  return message(NEW_ROUTE, Flag.ack | Flag.create | Flag.replace, head, attribute(ROUTE_GATEWAY, gateway));
 }
