@@ -3,7 +3,7 @@
  * while it runs, what stops and what is killed. tests/v2.test.ts runs this file on a machine with cgroup v2.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerSpec, Limits } from "../src/container/types.ts";
 import {
@@ -145,6 +145,16 @@ test("a change that is impossible changes nothing", async () => {
   await expect(refused).rejects.toMatchObject({ code: "WRONG_STATE", message: expect.stringContaining("8388608") });
   expect(inForce(id, { memory: 64 * MB, pids: 20 })).toEqual(before);
   expect(world.containers.get(id)).toMatchObject({ state: "running", spec: { limits: { memory: 64 * MB, pids: 20 } } });
+});
+
+test("what a daemon that was killed left half changed is as the row says, when the next one comes", async () => {
+  const limits = { memory: 64 * MB, pids: 20 };
+  const { id } = await running(limits);
+  writeFileSync(join(world.cgroups.leaf(id, "pids") ?? "", "pids.max"), "99");
+  await world.containers.close();
+  abandon(world);
+  world = await openManager(world.paths, world.root);
+  expectInForce(id, limits);
 });
 
 test("a paused container does nothing, is known as paused by the next daemon, and goes on", async () => {

@@ -7,7 +7,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerMessage, ContainerState } from "../launcher/generated/protocol.ts";
 import type { LauncherListing } from "../launcher/index.ts";
-import { isFrozen } from "../sandbox/index.ts";
+import { isFrozen, restoreLimits } from "../sandbox/index.ts";
 import type { ContainerCore } from "./core.ts";
 import { exitedOutcome, milliseconds } from "./outcome.ts";
 import type { Container } from "./types.ts";
@@ -27,11 +27,19 @@ export async function reconcileContainers(core: ContainerCore): Promise<void> {
   await settleStrangers(core, listing);
   const running = core.store.all().filter(({ state }) => state === "running");
   await core.ports.reconcile(running, listing);
+  await Promise.all(running.map((container) => settleLimits(core, container)));
   await core.networks
     .reconcile(core.inNetworks())
     // The daemon is of use without networks too, and starts.
     .catch((error: unknown) => console.error("thaw: networks:", error));
   await removeDirectories(core);
+}
+
+/** What cannot be restored is said, and keeps nothing else from going on. */
+async function settleLimits({ parts: { cgroups } }: ContainerCore, { id, spec }: Container): Promise<void> {
+  await restoreLimits(cgroups, id, spec.limits).catch((error: unknown) => {
+    console.error(`thaw: the limits of ${spec.name} cannot be restored:`, error);
+  });
 }
 
 function isLive(record: ContainerMessage | undefined): boolean {

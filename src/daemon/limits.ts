@@ -37,7 +37,7 @@ export function limitFieldsOf(limits: Limits): Required<Omit<LimitsRequest, "Oom
     CpuShares: limits.cpuShares ?? 0,
     CpusetCpus: limits.cpusetCpus ?? "",
     CpusetMems: limits.cpusetMems ?? "",
-    PidsLimit: limits.pids ?? null,
+    PidsLimit: limits.pids === NO_PIDS_LIMIT ? -1 : (limits.pids ?? null),
     BlkioWeight: limits.blkioWeight ?? 0,
     BlkioDeviceReadBps: ratesTold(limits.devices?.readBps),
     BlkioDeviceWriteBps: ratesTold(limits.devices?.writeBps),

@@ -23,6 +23,7 @@ export {
   isFrozen,
   isReusable,
   readStats,
+  restoreLimits,
   thaw,
 } from "./cgroups/index.ts";
 export { hostDevices } from "./devices.ts";

@@ -42,6 +42,20 @@ export async function changeLimits(cgroups: Cgroups, id: string, after: CgroupLi
   }
 }
 
+/**
+ * Makes a running container's leaves hold what its limits say: a daemon that was killed while it changed them has left
+ * something in between. @throws ThawError as `changeLimits`.
+ */
+export async function restoreLimits(cgroups: Cgroups, id: string, limits: CgroupLimits): Promise<void> {
+  const holds = await Promise.all(
+    cgroups.settings(limits).map(async ({ controller, file, value }) => {
+      const leaf = cgroups.leaf(id, controller);
+      return leaf === undefined || (await textOf(join(leaf, file))) === value;
+    }),
+  );
+  if (!holds.every(Boolean)) await changeLimits(cgroups, id, limits);
+}
+
 /** Leaves that the new limits need and the container is not in. */
 async function makeMissing(cgroups: Cgroups, id: string, after: CgroupLimits, undo: (() => Promise<void>)[]) {
   const usual = cgroups.leaves(id);
