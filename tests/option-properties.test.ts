@@ -9,8 +9,10 @@ import { parseCompose } from "../src/api/compose/load.ts";
 import { createSchema, listQuerySchema } from "../src/api/containers.ts";
 import { hostConfigSchema } from "../src/api/host-config.ts";
 import { buildSchema, exportSchema } from "../src/api/images.ts";
+import { networkConnectSchema, networkCreateSchema } from "../src/api/networks.ts";
 import { checkpointCreateSchema, daemonStopSchema, restoreSchema, serviceUpSchema } from "../src/api/thaw.ts";
 import { parse } from "../src/api/validate.ts";
+import { volumeCreateSchema } from "../src/api/volumes.ts";
 import { toCommander } from "../src/cli/commander.ts";
 import { command as createCommand } from "../src/cli/commands/create.ts";
 import { makeContext } from "../src/cli/context.ts";
@@ -180,6 +182,9 @@ const SCHEMAS: readonly (readonly [string, z.ZodType, readonly string[]])[] = [
   ["checkpoint", checkpointCreateSchema, Object.keys(checkpointCreateSchema.shape)],
   ["restore", restoreSchema, Object.keys(restoreSchema.shape)],
   ["service", serviceUpSchema, Object.keys(serviceUpSchema.shape)],
+  ["network", networkCreateSchema, Object.keys(networkCreateSchema.shape)],
+  ["connect", networkConnectSchema, Object.keys(networkConnectSchema.shape)],
+  ["volume", volumeCreateSchema, Object.keys(volumeCreateSchema.shape)],
   ["stop", daemonStopSchema, Object.keys(daemonStopSchema.shape)],
   ["list", listQuerySchema, Object.keys(listQuerySchema.shape)],
 ];

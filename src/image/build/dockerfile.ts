@@ -4,6 +4,7 @@
  */
 import { DockerfileParser, ModifiableInstruction } from "dockerfile-ast";
 import { type ErrorCode, ThawError } from "../../common/errors.ts";
+import { shorten } from "../../common/show.ts";
 
 /** The instructions that thaw builds. */
 export const KEYWORDS = [
@@ -128,9 +129,12 @@ function checkStages(instructions: readonly Instruction[]): void {
     throw lineError("INVALID", early.line, `${early.keyword} comes before FROM`, "Begin with FROM.");
 }
 
+/** Characters: messages name what stands in the file. */
+const LONGEST_MESSAGE = 500;
+
 /** An error at a line of the Dockerfile. */
 export function lineError(code: ErrorCode, line: number, message: string, hint: string): ThawError {
-  return new ThawError(code, `Dockerfile line ${line}: ${message}`, { hint });
+  return new ThawError(code, `Dockerfile line ${line}: ${shorten(message, LONGEST_MESSAGE)}`, { hint });
 }
 
 /** Adds the line to an error that knows only what is wrong. */
