@@ -10,7 +10,7 @@ import type { ErrorBody } from "./errors.ts";
 import { ISOLATION_CONFIG, ISOLATION_FIELDS } from "./isolation.ts";
 import { bindSchema, mountsSchema } from "./mounts.ts";
 import { tmpfsSchema } from "./tmpfs.ts";
-import { nameSchema, pathSchema, portSchema } from "./values.ts";
+import { flagSchema, nameSchema, pathSchema, portSchema } from "./values.ts";
 
 /** Names and values, as of build arguments and labels. */
 export const argSchema = z.record(
@@ -99,8 +99,14 @@ export type ServiceAnswer = Service;
 
 /** Answer to DELETE /thaw/v1/projects/{project}. */
 export interface DownAnswer {
+  /** Services. */
   readonly removed: number;
+  /** Names of the volumes that were removed, too. */
+  readonly volumes: readonly string[];
 }
+
+/** Query of DELETE /thaw/v1/projects/{project}. */
+export const downQuerySchema = z.object({ volumes: flagSchema });
 
 export const daemonStopSchema = z.strictObject({ force: z.boolean().default(false) });
 

@@ -14,10 +14,13 @@ export const command = ({ client }: Context) =>
   ])
     .option("-f, --file <compose.yaml>", "the compose file (default: compose.yaml here)")
     .option("-p, --project <name>", "the project's name (default: the file's `name`, else its directory's)")
-    .action(async ({ file, project }: { file?: string; project?: string }) => {
+    .option("-v, --volumes", "remove the project's volumes, too, with what is in them")
+    .action(async ({ file, project, volumes }: { file?: string; project?: string; volumes?: boolean }) => {
       const name = project ?? (await projectOf(file));
-      const { removed } = await client.json<DownAnswer>("projectDown", { params: { project: name } });
-      print(`${name}: ${removed} ${removed === 1 ? "service" : "services"} removed`);
+      const query = volumes ? { volumes } : {};
+      const answer = await client.json<DownAnswer>("projectDown", { params: { project: name }, query });
+      print(`${name}: ${answer.removed} ${answer.removed === 1 ? "service" : "services"} removed`);
+      for (const volume of answer.volumes) print(`${volume}: removed`);
     });
 
 async function projectOf(file: string | undefined): Promise<string> {

@@ -2,9 +2,16 @@
  * Routes of what Docker has no word for: checkpoints, services, projects.
  */
 import type { RouteName } from "../../api/routes.ts";
-import { checkpointCreateSchema, restoreSchema, type ServiceUpRequest, serviceUpSchema } from "../../api/thaw.ts";
+import {
+  checkpointCreateSchema,
+  type DownAnswer,
+  downQuerySchema,
+  restoreSchema,
+  type ServiceUpRequest,
+  serviceUpSchema,
+} from "../../api/thaw.ts";
 import type { Service, ServiceSpec } from "../../service/types.ts";
-import type { Handler } from "../call.ts";
+import type { Call, Handler } from "../call.ts";
 import type { Parts } from "../parts.ts";
 import { serviceContainer } from "../service-container.ts";
 import { containerDetails } from "../shapes.ts";
@@ -59,7 +66,7 @@ export function serviceRoutes(parts: Parts): Record<ServiceRoutes & RouteName, H
       await services.sleep(call.param("id"));
       call.empty();
     },
-    projectDown: async (call) => call.json({ removed: await services.down(call.param("project")) }),
+    projectDown: (call) => down(parts, call),
   };
 }
 
@@ -76,4 +83,21 @@ function up({ images, services }: Parts, request: ServiceUpRequest, line: (text:
     };
     return services.up(spec, line);
   });
+}
+
+async function down({ services, volumes }: Parts, call: Call): Promise<void> {
+  const project = call.param("project");
+  const wanted = call.query(downQuerySchema).volumes ? projectVolumes(services.list(), project) : [];
+  const removed = await services.down(project);
+  // Another container may have one of them.
+  const unused = wanted.filter((name) => volumes.store.find(name) && volumes.userOf(name) === undefined);
+  for (const name of unused) await volumes.remove(name);
+  call.json({ removed, volumes: unused } satisfies DownAnswer);
+}
+
+/** The volumes that are a project's own by their names, and that its services have. */
+function projectVolumes(services: readonly Service[], project: string): string[] {
+  const own = services.filter(({ spec }) => spec.project === project);
+  const names = own.flatMap(({ spec }) => (spec.container?.binds ?? []).map(({ volume }) => volume ?? ""));
+  return [...new Set(names)].filter((name) => name.startsWith(`${project}_`));
 }
