@@ -87,8 +87,11 @@ static int set_capabilities(struct child *child, const struct op_capabilities *o
 	for (int cap = 0; cap < 64; cap++) {
 		if (op->bounding >> cap & 1)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		if (errno != EINVAL)
 			return -errno;
+		break; /* the kernel has none from here on */
 	}
 	/* what this process does not have itself it cannot give */
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
