@@ -3,9 +3,18 @@
  * through descriptors, a race of two containers for a mount point.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { execOk } from "../src/common/exec.ts";
+import { exec, execOk } from "../src/common/exec.ts";
 import type { Outcome } from "./support/installed.ts";
 import { Target } from "./support/target.ts";
 import { until } from "./support/world.ts";
@@ -100,6 +109,65 @@ describe("hostile images", () => {
     const fifo = image("fifo", (made) => rmSync(join(made, "etc"), { recursive: true }));
     await execOk(["mkfifo", join(fifo, "etc")]);
     expect((await run([], fifo, "/bin/probe")).exitCode).toBe(125);
+  });
+});
+
+describe("hostile builds", () => {
+  beforeAll(() => mkdirSync(join(installed.directory, "out")));
+
+  /** Builds a context with a link to the host's place in it. */
+  async function build(name: string, dockerfile: readonly string[], ...options: string[]): Promise<Outcome> {
+    const context = join(installed.directory, "contexts", name);
+    mkdirSync(join(context, "bin"), { recursive: true });
+    copyFileSync(join(tiny, "bin/probe"), join(context, "bin/probe"));
+    symlinkSync(host, join(context, "link"));
+    symlinkSync(join(host, "secret"), join(context, "file"));
+    writeFileSync(join(context, "Dockerfile"), `${["FROM scratch", "COPY . /", ...dockerfile].join("\n")}\n`);
+    return installed.thaw("build", "-t", name, ...options, context);
+  }
+
+  test("what is copied or made through a link of the image stays in the image", async () => {
+    const builds = [
+      ["COPY bin/probe /link/evil", "COPY bin/probe /file"],
+      ["WORKDIR /link/made", "COPY bin/probe here", 'RUN ["/bin/probe", "64:39"]'],
+      ["WORKDIR /proc/self/fd/4", 'RUN ["/bin/probe", "64:39"]'],
+    ];
+    const codes: number[] = [];
+    for (const [index, steps] of builds.entries()) {
+      codes.push((await build(`links${index}`, steps)).exitCode);
+      target.expectUntouched();
+    }
+    expect(codes).toEqual([0, 0, 1]);
+  });
+
+  test("nothing of the host comes into an image", async () => {
+    for (const [index, source] of [
+      "../../host/secret",
+      "/../../host/secret",
+      "file/../secret",
+      "link/secret",
+      "file",
+      `${host}/secret`,
+    ].entries()) {
+      const name = `sources${index}`;
+      const { exitCode } = await build(name, [`COPY ${source} /got`]);
+      const out = join(installed.directory, "out", name);
+      if (exitCode === 0) await installed.thaw("image", "export", name, out);
+      const found = await exec(["grep", "-rl", "the host", out]);
+      expect([source, found.stdout]).toEqual([source, ""]);
+    }
+  });
+
+  test("an export does not follow the image's links, nor those that are there already", async () => {
+    await build("exported", []);
+    const out = join(installed.directory, "out", "exported");
+    await installed.thaw("image", "export", "exported", out);
+    expect(readlinkSync(join(out, "link"))).toBe(host);
+    const trap = join(installed.directory, "out", "trap");
+    mkdirSync(trap, { recursive: true });
+    symlinkSync(host, join(trap, "bin"));
+    await installed.thaw("image", "export", "exported", trap);
+    target.expectUntouched();
   });
 });
 

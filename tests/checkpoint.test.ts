@@ -1,6 +1,6 @@
 /** Checkpoints with the real launcher and the real CRIU: what a process is before a dump it is after a restore. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { truncate, writeFile } from "node:fs/promises";
+import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dumpStopped } from "../src/checkpoint/engine/dump.ts";
 import { exec } from "../src/common/exec.ts";
@@ -213,6 +213,30 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
     await containers.wait(id);
     expect(await logText(id)).toBe("seen yes write no unlink no rename no move no");
     await containers.remove(id);
+  });
+
+  test("nor can an image: one that hides or replaces it is not dumped", async () => {
+    const { containers, checkpoints } = machine.daemon;
+    const layers: Record<string, (run: string) => Promise<unknown>> = {
+      file: (run) => mkdir(run).then(() => writeFile(join(run, "criu.kdat"), "of the image")),
+      link: (run) => symlink("tmp", run),
+      whiteout: (run) => exec(["mknod", run, "c", "0", "0"]),
+    };
+    for (const [name, make] of Object.entries(layers)) {
+      const layer = join(machine.paths.data, name);
+      await mkdir(layer);
+      await make(join(layer, "run"));
+      const { lowers, ...spec } = machine.container(name);
+      const { id } = await containers.create({ ...spec, lowers: [layer, ...lowers] });
+      await containers.start(id);
+      const dump = checkpoints.create(id, `${name}-1`);
+      await expect(dump).rejects.toMatchObject({
+        code: "CHECKPOINT_FAILED",
+        message: expect.stringContaining("hides"),
+      });
+      expect(containers.get(id).state).toBe("running");
+      await containers.remove(id, { force: true });
+    }
   });
 
   test("nothing of all this is left in the temporary directory", async () => {

@@ -12,6 +12,7 @@ import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
 import type { CriuProgram } from "../criu/program.ts";
 import { dumpPlan } from "./criu-plan.ts";
+import { checkKdat } from "./kdat.ts";
 import { criuErrors } from "./log.ts";
 import { containerProcesses, resume, type StdioPipes, stdioPipes } from "./processes.ts";
 import { dumpId } from "./recover.ts";
@@ -43,6 +44,7 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
   const { container, directory } = request;
   const { mainInside, tree, strays } = await containerProcesses(container.pid);
   if (strays.length > 0) throw straysError(container, strays);
+  await checkKdat(container);
   const stdio = await stdioPipes(container.pid);
   try {
     await runCriu(request, mainInside);
