@@ -156,6 +156,11 @@ describe("a container's life", () => {
     expect((await call("DELETE", "/containers/web")).status).toBe(409);
     expect((await call("POST", "/containers/web/stop?t=1")).status).toBe(204);
     expect((await call("POST", "/containers/web/stop")).status).toBe(304);
+    for (let n = 0; n < 2; n++) {
+      expect((await call("POST", "/containers/web/restart?t=1")).status).toBe(204);
+      expect(parts.containers.get("web").state).toBe("running");
+    }
+    expect((await call("POST", "/containers/web/stop?t=1")).status).toBe(204);
     expect((await client.json<ContainerSummary[]>("containerList", { query: { all: true } }))[0]?.Status).toStartWith(
       "Exited (143) ",
     );
@@ -272,6 +277,13 @@ describe("attach", () => {
     expect([response.status, response.headers.get("content-type")]).toEqual([200, "application/vnd.docker.raw-stream"]);
     await response.body?.cancel();
   });
+});
+
+test("a container that removes itself cannot be restarted, and goes on", async () => {
+  await create("brief", { HostConfig: { AutoRemove: true } });
+  await call("POST", "/containers/brief/start");
+  expect((await call("POST", "/containers/brief/restart")).status).toBe(409);
+  expect(parts.containers.get("brief").state).toBe("running");
 });
 
 describe("run", () => {

@@ -285,6 +285,10 @@ described(`a container in the background${why}`, () => {
     expect((await waiting).stdout).toBe("4\n");
     expect((await following).stdout).toBe("up\nbye\n");
     expect((await cli.thaw("ps", "-a")).stdout).toContain("Exited (4) ");
+    expect(await cli.thaw("restart", "web")).toEqual({ exitCode: 0, stdout: "web\n", stderr: "" });
+    expect((await cli.thaw("restart", "-t", "0", "web")).stdout).toBe("web\n");
+    expect((await cli.thaw("ps", "-q")).stdout).not.toBe("");
+    expect((await cli.thaw("stop", "-t", "0", "web")).stdout).toBe("web\n");
     expect((await cli.thaw("rm", "web")).stdout).toBe("web\n");
     expect((await cli.thaw("ps", "-aq")).stdout).toBe("");
   });

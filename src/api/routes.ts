@@ -16,6 +16,7 @@ export const ROUTES = {
   containerInspect: "GET /containers/{id}/json",
   containerStart: "POST /containers/{id}/start",
   containerStop: "POST /containers/{id}/stop",
+  containerRestart: "POST /containers/{id}/restart",
   containerPause: "POST /containers/{id}/pause",
   containerUnpause: "POST /containers/{id}/unpause",
   containerUpdate: "POST /containers/{id}/update",

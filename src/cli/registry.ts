@@ -52,6 +52,7 @@ export const SECTIONS: readonly Section[] = [
       { name: "ps", summary: "List containers", load: () => import("./commands/ps.ts") },
       { name: "logs", summary: "Show a container's output", load: () => import("./commands/logs.ts") },
       { name: "stop", summary: "Stop containers", load: () => import("./commands/stop.ts") },
+      { name: "restart", summary: "Stop containers and start them again", load: () => import("./commands/restart.ts") },
       { name: "kill", summary: "Send a signal to containers", load: () => import("./commands/kill.ts") },
       { name: "pause", summary: "Stop containers where they are", load: () => import("./commands/pause.ts") },
       { name: "unpause", summary: "Let paused containers go on", load: () => import("./commands/unpause.ts") },

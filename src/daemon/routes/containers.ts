@@ -1,5 +1,5 @@
 /**
- * Container routes that answer once: create, list, inspect, start, stop, kill, resize, remove.
+ * Container routes that answer once: create, list, inspect, start, stop, restart, kill, resize, remove.
  */
 import {
   type ContainerFilters,
@@ -13,6 +13,7 @@ import {
   stopQuerySchema,
 } from "../../api/containers.ts";
 import type { RouteName } from "../../api/routes.ts";
+import { ThawError } from "../../common/errors.ts";
 import type { Container, ContainerSpec } from "../../container/types.ts";
 import type { Call, Handler } from "../call.ts";
 import { hasLabel } from "../labels.ts";
@@ -28,6 +29,7 @@ type ContainerRoutes =
   | "containerInspect"
   | "containerStart"
   | "containerStop"
+  | "containerRestart"
   | "containerKill"
   | "containerResize"
   | "containerRemove";
@@ -48,11 +50,18 @@ export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteNam
       call.empty();
     },
     containerStop: async (call) => {
-      const { t, signal } = call.query(stopQuerySchema);
       const { id, state } = containers.get(call.param("id"));
       if (state !== "running") return call.empty(304);
-      const signo = signal ? signalNumber(signal) : undefined;
-      await containers.stop(id, t === undefined ? undefined : t * 1000, signo);
+      await stop(parts, call, id);
+      call.empty();
+    },
+    containerRestart: async (call) => {
+      const { id, spec, state } = containers.get(call.param("id"));
+      if (state === "running") {
+        if (spec.autoRemove) throw removesItself(spec.name);
+        await stop(parts, call, id);
+      }
+      await containers.start(id);
       call.empty();
     },
     containerKill: async (call) => {
@@ -72,6 +81,18 @@ export function containerRoutes(parts: Parts): Record<ContainerRoutes & RouteNam
       call.empty();
     },
   };
+}
+
+async function stop({ containers }: Parts, call: Call, id: string): Promise<void> {
+  const { t, signal } = call.query(stopQuerySchema);
+  const signo = signal ? signalNumber(signal) : undefined;
+  await containers.stop(id, t === undefined ? undefined : t * 1000, signo);
+}
+
+function removesItself(name: string): ThawError {
+  return new ThawError("WRONG_STATE", `${name} removes itself when it ends and cannot be restarted`, {
+    hint: "Run it again, without --rm when it shall outlive its end.",
+  });
 }
 
 async function create(parts: Parts, call: Call): Promise<void> {
