@@ -285,6 +285,8 @@ test("statistics are those of the container, and nothing of one that does not ru
   const script = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo done; sleep 600";
   const { id } = await running(limits, script);
   await printed(id, "done");
+  const commands = async () => (await resources().processes(id)).map(({ command }) => command);
+  await until(async () => (await commands()).includes("sleep 600"));
   const { cpu, memory, pids, throttling } = await resources().stats(id);
   expect(cpu.total).toBeGreaterThan(1e7);
   expect(cpu.user).toBeGreaterThan(0);
@@ -294,8 +296,6 @@ test("statistics are those of the container, and nothing of one that does not ru
   expect(memory.peak).toBeGreaterThanOrEqual(memory.usage / 2);
   expect(pids).toEqual({ current: 3, limit: 50 });
   expect(throttling.periods).toBeGreaterThan(0);
-  const commands = async () => (await resources().processes(id)).map(({ command }) => command);
-  await until(async () => (await commands()).includes("sleep 600"));
   expect(await commands()).toHaveLength(3);
   await world.containers.stop(id, 0);
   expect(await resources().stats(id)).toMatchObject({ cpu: { total: 0 }, memory: { usage: 0 }, pids: { current: 0 } });

@@ -250,7 +250,7 @@ describe("real calls in real containers", () => {
       const argv = ["/bin/sh", "-c", "cat /proc/self/status >/out/status"];
       const program = { argv, env: [], cwd: "/", user: lookupUser(user, [root]), tty: false, filter };
       const plan = startPlan(sandbox, program).filter(({ kind }) => kind !== "no_new_privs");
-      const cleanup = cleanupPlan(cgroups, id, [join(paths.containers, id)]);
+      const cleanup = cleanupPlan(cgroups, id, { directories: [join(paths.containers, id)] });
       await runPlan(launcher, { kind: "run", id, sandbox: "", stdio: 0, log: "", plan, cleanup });
       const file = join(root, "tmp/status");
       const status = existsSync(file) ? readFileSync(file, "utf8") : "";

@@ -57,9 +57,13 @@ static bool take_spare(const char *path)
 	char from[PATH_MAX];
 	struct shelf *s = shelf_of(path, false);
 	while (s && s->count > 0) {
-		/* somebody may have removed it: then the next one, or a new leaf */
-		if (spare_path(s, --s->count, from, sizeof(from)) == 0 && rename(from, path) == 0)
+		if (spare_path(s, s->count - 1, from, sizeof(from)) == 0 && rename(from, path) == 0) {
+			s->count--;
 			return true;
+		}
+		if (errno == EEXIST)
+			return false;
+		s->count--; /* somebody has removed it: then the next one, or a new leaf */
 	}
 	return false;
 }
@@ -182,6 +186,18 @@ static bool holds_much(const char *path)
 	char file[PATH_MAX], text[64];
 	snprintf(file, sizeof(file), "%s/memory.usage_in_bytes", path);
 	return read_small(AT_FDCWD, file, text, sizeof(text)) > 0 && strtoull(text, NULL, 10) > SPARE_MEMORY;
+}
+
+void cgroup_drop_spares(void)
+{
+	char path[PATH_MAX];
+	list_each(it, &shelves) {
+		struct shelf *s = container_of(it, struct shelf, link);
+		while (s->count > 0) {
+			if (spare_path(s, --s->count, path, sizeof(path)) == 0)
+				rmdir(path);
+		}
+	}
 }
 
 int cgroup_spare(const char *path, uint32_t most, uint32_t *oom_kills)

@@ -173,6 +173,7 @@ uint32_t cgroup_oom_kills(const char *path);
 void cgroup_thaw(const struct container *c);
 int cgroup_remove(const char *path, uint32_t *oom_kills);
 int cgroup_spare(const char *path, uint32_t most, uint32_t *oom_kills);
+void cgroup_drop_spares(void);
 
 /* --- pool.c ------------------------------------------------------------------------------------------------ */
 /* At a `pooled` operation: goes on in a parked sandbox of the shape, when there is one. */

@@ -224,6 +224,7 @@ static int serve(const struct options *o)
 			return 1;
 	}
 	keeper_quit();
+	cgroup_drop_spares();
 	unlink(o->socket);
 	return 0;
 }

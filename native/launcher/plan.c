@@ -414,6 +414,8 @@ int plan_step(struct container *c, struct progress *p)
 				p->index = index;
 				return error;
 			}
+			if (p == &c->cleanup && error == -ENOENT && code == OP_CGROUP_SET)
+				continue; /* a leaf that was never made has nothing to forget */
 			container_fail(c, index, code, -error, 0, what);
 			if (p != &c->cleanup)
 				return error;

@@ -24,7 +24,8 @@ export function sandboxCleanup(
   cgroups: Cgroups,
   layer: "keep" | "drop",
 ): HostOp[] {
-  return cleanupPlan(cgroups, place.id, layer === "keep" ? [] : [place.upper, place.work], spec.isolation);
+  const directories = layer === "keep" ? [] : [place.upper, place.work];
+  return cleanupPlan(cgroups, place.id, { directories, isolation: spec.isolation, limits: spec.limits });
 }
 
 /** The container with a checkpoint's writable layer on top of the layers it was made on. */

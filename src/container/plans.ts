@@ -77,7 +77,7 @@ export function startOf(
   const sandbox = sandboxOf(spec, place, cgroups, network);
   const program = programOf(spec, place, filter);
   const plan = spec.init ? startPlan(sandbox, program) : startPlanWithoutInit(sandbox, program);
-  const cleanup = cleanupPlan(cgroups, place.id, [], spec.isolation);
+  const cleanup = cleanupPlan(cgroups, place.id, spec);
   return { plan: [...network.before, ...plan], cleanup: [...network.after, ...cleanup] };
 }
 

@@ -46,7 +46,7 @@ test("every plan survives its encoding and is within the bounds", () => {
     startPlanWithoutInit(sandbox, program),
     startPlan({ ...sandbox, ids: { first: 4294901760, count: 65535 } }, program),
     leanPlan({ id: "abc", cgroups, root: "/rootfs" }),
-    cleanupPlan(cgroups, "abc", ["/c"]),
+    cleanupPlan(cgroups, "abc", { directories: ["/c"] }),
   ];
   for (const plan of plans) {
     expect(decodePlan(encodePlan(plan))).toEqual(plan);

@@ -7,7 +7,7 @@
  */
 import { type ChildOp, type HostOp, type Op, Phase, Role, type SpawnOp, Wait } from "../launcher/generated/protocol.ts";
 import { capabilityBits, chosenCapabilities } from "./capabilities.ts";
-import type { CgroupLimits, Cgroups } from "./cgroups/index.ts";
+import { type CgroupLimits, type Cgroups, retireLeaves } from "./cgroups/index.ts";
 import { devOps, isOnTray } from "./dev.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
 import type { Isolation } from "./isolation.ts";
@@ -134,15 +134,20 @@ export function startPlanWithoutInit(sandbox: SandboxOptions, program: ProgramOp
   ];
 }
 
-/** Undoes what a plan made on the host: the cgroup leaves, and directories that shall not survive. */
-export function cleanupPlan(
-  cgroups: Cgroups,
-  id: string,
-  directories: readonly string[] = [],
-  isolation?: Isolation,
-): HostOp[] {
+/** What is to be undone besides removing the cgroup leaves. */
+export interface CleanupOptions {
+  /** Shall not survive. */
+  readonly directories?: readonly string[];
+  readonly isolation?: Isolation | undefined;
+  /** Those that the container had: its leaves may be kept for the next one. Without, they are removed. */
+  readonly limits?: CgroupLimits;
+}
+
+/** Undoes what a plan made on the host. */
+export function cleanupPlan(cgroups: Cgroups, id: string, options: CleanupOptions = {}): HostOp[] {
+  const { directories = [], isolation, limits } = options;
   return [
-    ...cgroups.remove(id),
+    ...(limits === undefined ? cgroups.remove(id) : retireLeaves(cgroups, id, limits)),
     ...deviceLeafCleanup(cgroups, id, isolation),
     ...directories.map((path): HostOp => ({ kind: "remove_tree", path })),
   ];

@@ -198,7 +198,8 @@ export class Machine {
   }
 
   async #leftovers(): Promise<string[]> {
-    const leaves = [...(await this.#cgroups.existing())].map((leaf) => `cgroup ${leaf}`);
+    const names = [...(await this.#cgroups.existing())].filter((name) => !name.startsWith("spare-"));
+    const leaves = names.map((leaf) => `cgroup ${leaf}`);
     const mounts = (await readFile("/proc/self/mountinfo", "utf8"))
       .split("\n")
       .filter((line) => line.includes(this.#directory));

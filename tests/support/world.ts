@@ -135,7 +135,7 @@ export async function leftovers(world: World): Promise<Record<string, unknown>> 
   const { containers } = await world.launcher.list();
   return {
     mounts: mounts.filter((line) => line.includes(world.paths.data)),
-    cgroups: [...(await world.cgroups.existing())],
+    cgroups: [...(await world.cgroups.existing())].filter((name) => !name.startsWith("spare-")),
     processes: pidsWhere((pid) => !own.has(pid) && own.has(Number(statusOf(pid, "PPid")))),
     directories: readdirSync(world.paths.containers),
     records: containers.map(({ id }) => id),

@@ -4,5 +4,5 @@ export { type CgroupLayout, type Controller, detectCgroups, type Hierarchy } fro
 export { freeze, isFrozen, thaw } from "./freeze.ts";
 export { type CgroupLimits, DEFAULT_PIDS, type DeviceRate, type DeviceRates } from "./limits.ts";
 export { changeLimits, restoreLimits } from "./live.ts";
-export { freshLeaves, isReusable } from "./reset.ts";
+export { freshLeaves, isReusable, retireLeaves } from "./reset.ts";
 export { type CgroupStats, cgroupPids, type DiskUse, readStats } from "./stats.ts";

@@ -66,3 +66,24 @@ export function isReusable(cgroups: Cgroups, limits: CgroupLimits): boolean {
 function touched(controller: Controller, limits: CgroupLimits): boolean {
   return controller !== "cpu" || wantedControllers(limits).includes("cpu");
 }
+
+/** Leaves of one tree that are kept for later containers. */
+const MOST_SPARES = 16;
+
+/** Trees whose leaves are made fresh by `freshLeaves`, or have nothing that a container changes. */
+const KEPT: readonly Controller[] = ["freezer", "cpu", "cpuacct", "pids", "memory", "devices"];
+
+/** Operations at the end of a container: its leaves are kept for the next one where that is possible, else removed. */
+export function retireLeaves(cgroups: Cgroups, id: string, limits: CgroupLimits): HostOp[] {
+  const removals = cgroups.remove(id);
+  if (!isReusable(cgroups, limits)) return removals;
+  const kept = new Set(KEPT.map((controller) => cgroups.leaf(id, controller)));
+  return [
+    // All of it: limits may have been changed while it ran.
+    ...freshLeaves(cgroups, id),
+    ...removals.map((op): HostOp => {
+      const isKept = op.kind === "cgroup_remove" && kept.has(op.path);
+      return isKept ? { kind: "cgroup_spare", path: op.path, most: MOST_SPARES } : op;
+    }),
+  ];
+}
