@@ -251,3 +251,14 @@ test.each([
   expect(stderr).toContain("hint: ");
   expect(exitCode).toBe(125);
 });
+
+test("as many mounts and devices as a plan has room for, and no more", async () => {
+  const many = (count: number, option: string) => Array.from({ length: count }, (_, index) => `${option}${index}`);
+  const [mounts, devices] = [many(50, "--tmpfs=/t"), many(100, "--device=/dev/null:/dev/n")];
+  const { stdout } = await run(["--privileged", ...mounts, ...devices], "ls -d /t49 /dev/n99");
+  expect(stdout).toBe("/dev/n99\n/t49\n");
+  expect((await run([...mounts, "--tmpfs=/more"], "true")).stderr).toContain("51 mounts are too many");
+  expect((await run([...devices, "--device=/dev/null:/dev/more"], "true")).stderr).toContain(
+    "101 devices are too many",
+  );
+});

@@ -7,14 +7,38 @@ import { ThawError } from "../common/errors.ts";
 import { hostDevices, type Isolation, sysctlProblem } from "../sandbox/index.ts";
 import type { Bind, ContainerSpec } from "./types.ts";
 
+const MOST_OF_A_KIND = 50;
+
 /** @throws ThawError INVALID, PATH_NOT_FOUND. */
 export function checkIsolation(spec: ContainerSpec): void {
   const isolation = spec.isolation ?? {};
+  checkAmounts(spec, isolation);
   checkTargets(spec, isolation);
   checkNamespaces(spec, isolation);
   checkSysctls(spec, isolation);
   hostDevices(isolation);
   for (const bind of spec.binds) if (bind.propagation !== undefined) checkPropagation(bind);
+}
+
+/** As many of each kind as a plan has room for, all of them together. */
+function checkAmounts({ binds }: ContainerSpec, isolation: Isolation): void {
+  const { tmpfs = [], sysctls = {}, ulimits = [], maskedPaths = [], readonlyPaths = [] } = isolation;
+  const amounts: [what: string, amount: number][] = [
+    ["mounts", binds.length + tmpfs.length],
+    ["sysctls", Object.keys(sysctls).length],
+    ["limits", ulimits.length],
+    ["hidden and read-only paths", maskedPaths.length + readonlyPaths.length],
+  ];
+  for (const [what, amount] of amounts) {
+    if (amount <= MOST_OF_A_KIND) continue;
+    throw new ThawError(
+      "INVALID",
+      `${amount} ${what} are too many for one container: expected ${MOST_OF_A_KIND} at most`,
+      {
+        hint: "Bring them together, such as by a bind of the directory above.",
+      },
+    );
+  }
 }
 
 function checkTargets({ binds }: ContainerSpec, { tmpfs = [] }: Isolation): void {

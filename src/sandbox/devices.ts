@@ -23,20 +23,30 @@ export interface HostDevice {
 
 /** What of the host's /dev a privileged container has of its own already. */
 const OWN = new Set("console fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split(" "));
-/** As many as a plan has room for. */
+/** As many as a plan has room for; those that are asked for by name need two operations each. */
 const MOST_DEVICES = 256;
+const MOST_ASKED = 100;
 const TYPE = 0o170000;
 const BLOCK = 0o060000;
 
 /** @throws ThawError PATH_NOT_FOUND, INVALID when one is no device, or a directory without any. */
 export function hostDevices({ devices = [], privileged }: Isolation): HostDevice[] {
   const asked = devices.flatMap(requested);
+  if (asked.length > MOST_ASKED) {
+    throw new ThawError(
+      "INVALID",
+      `${asked.length} devices are too many for one container: expected ${MOST_ASKED} at most`,
+      {
+        hint: "Name the devices that it needs instead of their directory.",
+      },
+    );
+  }
   if (!privileged) return asked;
   const all = readdirSync("/dev").filter((name) => !OWN.has(name));
   const found = all.flatMap((name) => below(join("/dev", name), join("/dev", name), "rwm"));
   // Terminals of the host's own screen are the many that nobody needs.
   const rank = ({ path }: HostDevice) => (/^\/dev\/(tty|vcs)/.test(path) ? 1 : 0);
-  return [...found.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_DEVICES), ...asked];
+  return [...found.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_DEVICES - asked.length), ...asked];
 }
 
 function requested({ source, target, access }: DeviceRequest): HostDevice[] {
