@@ -14,7 +14,7 @@ import { until } from "./support/world.ts";
 const LAUNCHER = new URL("../dist/thaw-launcher", import.meta.url).pathname;
 
 const target = new Target();
-const { installed, tiny, perl } = target;
+const { installed, tiny, perl, host } = target;
 const run = target.run.bind(target);
 const abstract = `thaw-test-${process.pid}`;
 let server: Server;
@@ -116,6 +116,28 @@ describe("the launcher's own program", () => {
     }
     await installed.thaw("rm", "-f", id.trim());
     expect(digest()).toBe(before);
+  });
+});
+
+describe("working directories", () => {
+  test("none leads out, and none is made outside", async () => {
+    const through = ["/proc/self/cwd", "/proc/self/root", "/proc/1/root", "/proc/1/cwd"];
+    const descriptors = Array.from({ length: 24 }, (_, fd) => `/proc/self/fd/${fd + 3}`);
+    for (const path of [...through, ...descriptors]) {
+      const wanted = join(host, "made").slice(1);
+      const { exitCode, stdout } = await run(
+        ["-w", `${path}/../../${wanted}`],
+        tiny,
+        "sh",
+        "-c",
+        "pwd; ls /proc/self/cwd/",
+      );
+      expect([path, exitCode === 0 && stdout.includes("secret")]).toEqual([path, false]);
+      target.expectUntouched();
+    }
+    for (const path of ["/proc/self/fd/4", "/proc/self/fd/5/..", "/proc/self/cwd"]) {
+      expect([path, (await run(["-w", path], tiny, "pwd")).stdout]).toEqual([path, ""]);
+    }
   });
 });
 
