@@ -137,7 +137,19 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
 
   test("two daemons side by side do not disturb each other", async () => {
     const other = new Installed();
-    const [port, otherPort] = [await freePort(), await freePort()];
+    const port = await freePort();
+    try {
+      await sideBySide(other, port);
+    } finally {
+      await stop(other);
+      other.remove();
+    }
+    expect(await askHere(port)).toMatch(/^\d+\./);
+    await thaw(installed, "rm", "-f", "web");
+  });
+
+  async function sideBySide(other: Installed, port: number): Promise<void> {
+    const otherPort = await freePort();
     await thaw(other, "network", "create", "app");
     await serve(other, "web", "--network", "app", "-p", `${otherPort}:80`);
     await serve(installed, "web", "--network", "app", "-p", `${port}:80`);
@@ -151,11 +163,7 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     expect(await thaw(installed, "run", "--rm", "--network", "app", ...blocked)).toBe("timeout");
     const taken = await installed.thaw("run", "--rm", "-p", `${otherPort}:1`, "--rootfs", root, "--", "/usr/bin/perl");
     expect(taken.stderr).toContain(`0.0.0.0:${otherPort}/tcp is in use by another program`);
-    await stop(other);
-    other.remove();
-    expect(await askHere(port)).toMatch(/^\d+\./);
-    await thaw(installed, "rm", "-f", "web");
-  });
+  }
 
   async function networksOf(one: Installed, name: string) {
     // The daemon's own answer.

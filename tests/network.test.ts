@@ -120,6 +120,9 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     expect(stdout).toMatch(/^127\.0\.0\.1\tlocalhost\n/);
     expect(stdout).toMatch(/\n\d+\.\d+\.\d+\.\d+\t[0-9a-f]{12}\n/);
     expect(stdout).toContain("eth0\t00000000");
+    // Without IPv6 in the network there is none on its interface, and nothing is said about it.
+    const six = await runToEnd(world, ["cat", "/proc/net/if_inet6"], { network: choice("bridge") });
+    expect(six.stdout).not.toContain("eth0");
     // Unpublished, it cannot be reached from outside, even by those who know the way.
     outside.route(world.containers.networks.get("bridge").subnet.cidr);
     expect(await outside.perl(TCP_CLIENT, addressOf(server), "80", "1")).toBe("timeout\n");

@@ -5,11 +5,10 @@
  */
 import { readFileSync } from "node:fs";
 import type { HostNetworks } from "./host.ts";
-import { joinBridge } from "./netlink/route.ts";
 import { elementText } from "./published.ts";
 import type { NetworkStore } from "./store.ts";
 import { DEFAULT_NETWORK, type Network } from "./types.ts";
-import { onHost } from "./wiring.ts";
+import { onHost, portOn } from "./wiring.ts";
 
 const ENODEV = 19;
 
@@ -93,7 +92,7 @@ export class Bridges {
   async #joinAgain({ id, bridge }: Network, index: number): Promise<void> {
     const ends = this.#store.endpoints().filter(({ networkId }) => networkId === id);
     if (ends.length === 0) return;
-    const joins = ends.map(({ veth }) => joinBridge(veth, index));
+    const joins = ends.flatMap(({ veth }) => portOn(index, veth));
     await this.#host.run(onHost(joins, ENODEV), `putting containers on the bridge ${bridge} again`, "");
   }
 

@@ -6,6 +6,8 @@ import { AddressPool } from "./ipam.ts";
 import type { NetworkStore } from "./store.ts";
 import type { Endpoint, Network, NetworkAttachment, PublishedPort } from "./types.ts";
 
+/** The kernel's bound. */
+const MOST_PORTS = 1023;
 /** Names of interfaces are four digits of 36. */
 const VETHS = 36 ** 4;
 
@@ -53,6 +55,11 @@ export class Endpoints {
   /** @throws ThawError IN_USE when no address is left, INVALID or IN_USE for one that was asked for, NO_SPACE. */
   add(network: Network, attachment: NetworkAttachment, wish: EndpointWish): Endpoint {
     const { v4, v6 } = this.#poolsOf(network);
+    if (this.#store.endpoints().filter(({ networkId }) => networkId === network.id).length >= MOST_PORTS) {
+      throw new ThawError("IN_USE", `the network ${network.name} is full: a bridge has ${MOST_PORTS} ports`, {
+        hint: "Put more containers into another network.",
+      });
+    }
     if (attachment.mac !== undefined) macBytes(attachment.mac);
     if (attachment.ip6 !== undefined && v6 === undefined) {
       throw new ThawError("INVALID", `the network ${network.name} has no IPv6`, { hint: "Make it with --ipv6." });

@@ -10,10 +10,10 @@ import { exec } from "../common/exec.ts";
 import type { Op } from "../launcher/generated/protocol.ts";
 import { describeFailure, type LauncherClient, runToEnd } from "../launcher/index.ts";
 import { addressBytes, macBytes, macOf, parseSubnet } from "./address.ts";
-import { deleteLink, newAddress, newBridge, routeLocalnet } from "./netlink/route.ts";
+import { deleteLink, linkUp, newAddress, newBridge, routeLocalnet, withoutLinkLocal } from "./netlink/route.ts";
 import { INTERFACE_PREFIX, NFT_ENV, networksText, nft, tableText } from "./table.ts";
 import type { Network } from "./types.ts";
-import { onHost } from "./wiring.ts";
+import { hasIpv6, onHost } from "./wiring.ts";
 
 const EEXIST = 17;
 const ENODEV = 19;
@@ -57,7 +57,9 @@ export class HostNetworks {
   /** Makes a network's bridge, or completes the one that is there. Resolves with its interface number. */
   async makeBridge({ bridge, mtu, subnet, subnet6 }: Network): Promise<number> {
     const link = newBridge(bridge, macBytes(macOf(subnet.gateway)), mtu);
-    await this.#run(onHost([link, routeLocalnet(bridge)], EEXIST), `making the bridge ${bridge}`);
+    const quiet = subnet6 === undefined && hasIpv6() ? [withoutLinkLocal(bridge)] : [];
+    const messages = [link, ...quiet, linkUp(bridge), routeLocalnet(bridge)];
+    await this.#run(onHost(messages, EEXIST), `making the bridge ${bridge}`);
     const index = Number(readFileSync(`${INTERFACES}/${bridge}/ifindex`, "utf8"));
     const addresses = [subnet, ...(subnet6 ? [subnet6] : [])].map(({ cidr, gateway }) =>
       newAddress(index, addressBytes(gateway), parseSubnet(cidr).prefix),

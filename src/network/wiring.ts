@@ -3,10 +3,20 @@
  * takes these into the sandbox's own first process; for a sandbox that is there already they go into a process
  * outside of it (`wireLater`). Undoing needs nothing: the pair of interfaces goes with the sandbox's namespace.
  */
+import { existsSync } from "node:fs";
 import { type ChildOp, NetPlace, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
 import { addressBytes, macBytes, parseSubnet } from "./address.ts";
 import { batch, Family, type NetlinkMessage } from "./netlink/message.ts";
-import { deleteLink, descriptorOffset, joinBridge, newAddress, newDefaultRoute, newVeth } from "./netlink/route.ts";
+import {
+  deleteLink,
+  descriptorOffset,
+  joinBridge,
+  linkUp,
+  newAddress,
+  newDefaultRoute,
+  newVeth,
+  withoutLinkLocal,
+} from "./netlink/route.ts";
 import type { Endpoint, Network } from "./types.ts";
 
 /** Out of the way of the interfaces that some kernels make in every namespace by themselves. */
@@ -37,13 +47,29 @@ function wireOps({ endpoint, network, bridge, isGateway }: Wire, place: NetPlace
     outsideName: endpoint.veth,
     mtu,
   });
-  const messages = [veth, newAddress(index, addressBytes(endpoint.ip), parseSubnet(subnet.cidr).prefix)];
+  const quiet = endpoint.ip6 === undefined && hasIpv6() ? [withoutLinkLocal(endpoint.interface)] : [];
+  const messages = [
+    veth,
+    ...quiet,
+    linkUp(endpoint.interface),
+    newAddress(index, addressBytes(endpoint.ip), parseSubnet(subnet.cidr).prefix),
+  ];
   if (isGateway) messages.push(newDefaultRoute(addressBytes(subnet.gateway)));
   if (endpoint.ip6 !== undefined && subnet6) {
     messages.push(newAddress(index, addressBytes(endpoint.ip6), parseSubnet(subnet6.cidr).prefix));
     if (isGateway) messages.push(newDefaultRoute(addressBytes(subnet6.gateway)));
   }
-  return [netlink(place, messages), netlink(NetPlace.launcher, [joinBridge(endpoint.veth, bridge)])];
+  return [netlink(place, messages), netlink(NetPlace.launcher, portOn(bridge, endpoint.veth))];
+}
+
+/** What makes an end of a pair a port of a bridge. */
+export function portOn(bridge: number, veth: string): NetlinkMessage[] {
+  return [joinBridge(veth, bridge), ...(hasIpv6() ? [withoutLinkLocal(veth)] : []), linkUp(veth)];
+}
+
+/** Whether the kernel has IPv6 at all. */
+export function hasIpv6(): boolean {
+  return existsSync("/proc/sys/net/ipv6");
 }
 
 /** A plan that puts a running sandbox into a network. */

@@ -1,7 +1,7 @@
 /**
  * Messages of rtnetlink: interfaces, addresses, routes. Addresses are given as their 4 or 16 bytes.
  */
-import { attribute, Flag, littleEndian32, message, type NetlinkMessage, nest, text, u32 } from "./message.ts";
+import { attribute, Flag, littleEndian32, message, type NetlinkMessage, nest, text, u8, u32 } from "./message.ts";
 
 const NEW_LINK = 16;
 const DEL_LINK = 17;
@@ -33,6 +33,8 @@ const ROUTE_GATEWAY = 5;
 /** Sysctls of one interface, by their numbers in linux/ip.h. */
 const INET_CONF = 1;
 const ROUTE_LOCALNET = 26;
+const ADDRESS_GENERATION = 8;
+const NO_GENERATION = 1;
 
 const MAIN_TABLE = 254;
 const STATIC = 4;
@@ -66,9 +68,8 @@ function linkHead(options: { up?: boolean; index?: number } = {}): Uint8Array {
 }
 
 /**
- * A pair of interfaces: one end here and up, the other in the launcher's network namespace, whose descriptor the
- * launcher writes at `descriptorOffset`. That end is still down: the kernel refuses to bring it up before the pair
- * is complete.
+ * A pair of interfaces, both down: one end here, the other in the launcher's network namespace, whose descriptor the
+ * launcher writes at `descriptorOffset`.
  */
 export function newVeth(options: VethOptions): NetlinkMessage {
   const mtu = u32(Link.mtu, options.mtu);
@@ -77,7 +78,7 @@ export function newVeth(options: VethOptions): NetlinkMessage {
   return message(
     NEW_LINK,
     Flag.ack | Flag.create | Flag.excl,
-    linkHead({ up: true, index: options.index }),
+    linkHead({ index: options.index }),
     text(Link.name, options.name),
     attribute(Link.address, options.mac),
     mtu,
@@ -92,17 +93,31 @@ export function descriptorOffset(bytes: Uint8Array): number {
   return at < 0 ? 0 : at + 4;
 }
 
-/** Puts an interface on a bridge (its number) and brings it up. */
+/** Puts an interface on a bridge (its number). */
 export function joinBridge(name: string, bridge: number): NetlinkMessage {
-  return message(SET_LINK, Flag.ack, linkHead({ up: true }), text(Link.name, name), u32(Link.master, bridge));
+  return message(SET_LINK, Flag.ack, linkHead(), text(Link.name, name), u32(Link.master, bridge));
 }
 
-/** A bridge that is up. */
+/** Brings an interface up. */
+export function linkUp(name: string): NetlinkMessage {
+  return message(SET_LINK, Flag.ack, linkHead({ up: true }), text(Link.name, name));
+}
+
+/**
+ * Keeps an interface that is still down from giving itself an address of IPv6: in a network without IPv6 it is of no
+ * use, and what the interface sends about it reaches every container of the network.
+ */
+export function withoutLinkLocal(name: string): NetlinkMessage {
+  const conf = nest(Link.specific, nest(AF_INET6, u8(ADDRESS_GENERATION, NO_GENERATION)));
+  return message(SET_LINK, Flag.ack, linkHead(), text(Link.name, name), conf);
+}
+
+/** A bridge, still down. */
 export function newBridge(name: string, mac: Uint8Array, mtu: number): NetlinkMessage {
   return message(
     NEW_LINK,
     Flag.ack | Flag.create | Flag.excl,
-    linkHead({ up: true }),
+    linkHead(),
     text(Link.name, name),
     attribute(Link.address, mac),
     u32(Link.mtu, mtu),
