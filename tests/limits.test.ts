@@ -9,6 +9,7 @@ import type { ContainerSpec, Limits } from "../src/container/types.ts";
 import {
   abandon,
   closeWorld,
+  launcherPids,
   leftovers,
   NOTHING_LEFT,
   openManager,
@@ -209,6 +210,7 @@ test("a launcher that is told to end ends what is paused as well", async () => {
   await world.containers.close();
   await world.launcher.request({ kind: "shutdown", force: 1 }).catch(() => {});
   abandon(world);
+  await until(() => launcherPids(world.paths).length === 0);
   world = await openManager(world.paths, world.root);
   expect(world.containers.get(id)).toMatchObject({ state: "exited" });
 });
