@@ -334,12 +334,11 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
       until(() => events.some((event) => event.kind === kind && "id" in event && event.id === of));
     await launcher.request({ kind: "prepare", id: pool, plan, cleanup: cgroups.remove(pool) });
     await happened("parked", pool);
-    networks.offer(pool, found.shape);
-    // One of another shape, or without one, gets a place of its own.
-    expect((await networks.join("other", { ...request, shape: "other" })).isAhead).toBe(false);
+    // Who does not ask for it gets a place of its own.
+    expect((await networks.join("other", request)).isAhead).toBe(false);
     networks.leave("other");
     const id = "a".repeat(64);
-    const joined = await networks.join(id, { ...request, shape: found.shape });
+    const joined = await networks.join(id, { ...request, from: pool });
     expect(joined.endpoints[0]).toMatchObject({ ip: ahead.endpoints[0]?.ip, owner: id, names: ["taker"] });
     const place = { kind: "run", id, sandbox: "", stdio: 0, log: "" } as const;
     await launcher.request({ ...place, ...planFor(id, joined) });

@@ -467,6 +467,7 @@ void child_run(struct child *child)
 	uint16_t code;
 	uint32_t next;
 	struct wire_reader fields;
+	prctl(PR_SET_NAME, "thaw-child"); /* until it execs or holds: it is not the launcher any more */
 	reset_signals();
 	while (plan_peek(&child->ops, &code, &fields, &next) && !op_is_host(code)) {
 		int error = perform(child, code, &fields);

@@ -10,7 +10,8 @@ import type { Paths } from "../common/paths.ts";
 import type { FailedMessage } from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import { Networks } from "../network/index.ts";
-import { type Cgroups, SeccompFilters } from "../sandbox/index.ts";
+import { type Cgroups, type PoolLimits, SandboxPool, SeccompFilters } from "../sandbox/index.ts";
+import { claimAhead } from "./ahead.ts";
 import { Attachments } from "./attach.ts";
 import { checkSpec } from "./check.ts";
 import { withIds } from "./ids.ts";
@@ -34,6 +35,8 @@ export interface ContainersParts {
   /** Made ready by its owner: `cgroups.prepare()`. */
   readonly cgroups: Cgroups;
   readonly paths: Paths;
+  /** Sandboxes are made ahead, within these bounds; not at all without. */
+  readonly pool?: Partial<PoolLimits>;
   /** Whoever needs volumes besides the containers. */
   readonly volumeUsers?: () => readonly VolumeUser[];
 }
@@ -49,6 +52,7 @@ export class ContainerCore {
   readonly filters: SeccompFilters;
   readonly volumes: ContainerVolumes;
   readonly networks: Networks;
+  readonly pool: SandboxPool | undefined;
   /** Containers that are being given their networks or started. */
   readonly #starting = new Set<string>();
   readonly #removals = new Set<Promise<void>>();
@@ -59,7 +63,15 @@ export class ContainerCore {
     this.filters = new SeccompFilters(parts.paths);
     this.ports = new PublishedPorts(parts.launcher);
     const { database, launcher, log = (line: string) => console.error("thaw:", line) } = parts;
-    this.networks = new Networks({ database, launcher, runDirectory: parts.paths.run, log });
+    this.networks = new Networks({
+      ...{ database, launcher, runDirectory: parts.paths.run, log },
+      evict: async (network) => this.pool?.evict(network),
+    });
+    const wirer = {
+      ahead: async (owner: string, network: string) => (await this.networks.joinAhead(owner, network)).wiring,
+      leave: (owner: string) => this.networks.leave(owner),
+    };
+    this.pool = parts.pool && new SandboxPool(launcher, parts.cgroups, parts.pool, wirer);
     this.attachments = new Attachments(parts.launcher);
     const own = () => this.store.all().map(({ spec }) => ({ words: `the container ${spec.name}`, binds: spec.binds }));
     const users = () => [...own(), ...(parts.volumeUsers?.() ?? [])];
@@ -117,7 +129,7 @@ export class ContainerCore {
     this.#starting.add(id);
     try {
       await this.lifecycle.finishing(id);
-      const plan = await planOf(await joinNetworks(this.networks, container));
+      const plan = await planOf(await this.#network(container));
       return await this.lifecycle.begin(container, runOf(spec, this.place(id), plan), describe);
     } catch (error) {
       this.attachments.end(id);
@@ -125,6 +137,18 @@ export class ContainerCore {
       throw error;
     } finally {
       this.#starting.delete(id);
+    }
+  }
+
+  async #network(container: Container): Promise<ContainerNetwork> {
+    const { networks, pool, parts } = this;
+    const place = this.place(container.id);
+    const ahead = pool && claimAhead({ pool, networks, cgroups: parts.cgroups }, container, place);
+    try {
+      return await joinNetworks(networks, container, ahead);
+    } catch (error) {
+      if (ahead !== undefined) pool?.drop(ahead);
+      throw error;
     }
   }
 

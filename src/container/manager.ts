@@ -5,6 +5,7 @@
 import { ThawError } from "../common/errors.ts";
 import type { AttachStreams } from "../launcher/index.ts";
 import type { NetworkAttachment, Networks } from "../network/index.ts";
+import type { SandboxPool } from "../sandbox/index.ts";
 import { ContainerCore, type ContainersParts } from "./core.ts";
 import {
   killById,
@@ -51,6 +52,7 @@ export class Containers implements ContainerManager {
   /** Stops following the launcher; resolves when removals under way are done. Containers go on. */
   async close(): Promise<void> {
     this.#stopListening();
+    this.pool?.close();
     await this.networks.close();
     await this.#core.settled();
     this.#core.store.flush();
@@ -64,6 +66,11 @@ export class Containers implements ContainerManager {
   /** The volumes that containers have, or could have. */
   get volumes(): ContainerVolumes {
     return this.#core.volumes;
+  }
+
+  /** Sandboxes made ahead. */
+  get pool(): SandboxPool | undefined {
+    return this.#core.pool;
   }
 
   get networks(): Networks {

@@ -22,13 +22,20 @@ export function readSpec(spec: ContainerSpec): ContainerSpec {
   return { ...spec, ports, network: { mode: network, attachments: [] } };
 }
 
-/** A container's place in its networks; `Networks.leave` gives it back. @throws ThawError as `Networks.join`. */
-export async function joinNetworks(networks: Networks, { id, spec }: Container): Promise<ContainerNetwork> {
+/**
+ * A container's place in its networks; `Networks.leave` gives it back.
+ * @param from  a sandbox made ahead whose place becomes the container's. @throws ThawError as `Networks.join`.
+ */
+export async function joinNetworks(
+  networks: Networks,
+  { id, spec }: Container,
+  from: string | undefined = undefined,
+): Promise<ContainerNetwork> {
   const { mode, attachments } = spec.network;
   if (mode === "host") return { ...ALONE, sandbox: "host" };
   if (mode === "none" || attachments.length === 0) return ALONE;
   const servers = spec.isolation?.dns ?? [];
-  const joined = await networks.join(id, { attachments, names: namesOf(id, spec), ports: spec.ports, servers });
+  const joined = await networks.join(id, { attachments, names: namesOf(id, spec), ports: spec.ports, servers, from });
   const addresses = joined.endpoints.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]));
   const { before, after, endpoints: _, ...sandbox } = joined;
   return { sandbox: { ...sandbox, addresses }, before, after };

@@ -13,7 +13,7 @@ import { LauncherGateway } from "../gateway/index.ts";
 import { ImageStore, LayerStore } from "../image/index.ts";
 import { ensureLauncher, type LauncherClient, Listeners } from "../launcher/index.ts";
 import { initLayerDir } from "../rootfs/index.ts";
-import { Cgroups, detectCgroups, SandboxPool } from "../sandbox/index.ts";
+import { Cgroups, detectCgroups } from "../sandbox/index.ts";
 import { Services } from "../service/manager.ts";
 import { DaemonControl, type Life } from "./control.ts";
 import { DaemonImages } from "./images.ts";
@@ -31,16 +31,15 @@ export class World {
   readonly #checkpoints: Checkpoints;
   readonly #services: Services;
   readonly #log: Log;
-  readonly #pool: SandboxPool;
 
   private constructor(base: Base, life: Life) {
     const { paths, log, database, launcher, cgroups, images, checkpointStore } = base;
-    this.#pool = new SandboxPool(launcher, cgroups);
     const containers = new Containers({
       database,
       launcher,
       cgroups,
       paths,
+      pool: {},
       log: (line) => log.info(line),
       volumeUsers: () => checkpointStore.list().map(({ name, container }) => checkpointBinds(name, container)),
     });
@@ -97,7 +96,7 @@ export class World {
   static async open(paths: Paths, log: Log, life: Life): Promise<World> {
     const base = await openBase(paths, log);
     const world = new World(base, life);
-    await world.#pool.reset();
+    await world.#containers.pool?.reset();
     await world.#containers.reconcile();
     await base.images.sweep();
     for (const finding of await world.#checkpoints.recover()) log.info(finding);
@@ -112,7 +111,6 @@ export class World {
 
   /** Lets go of everything; containers and sockets stay with the launcher. */
   async close(): Promise<void> {
-    this.#pool.close();
     await this.#containers.close();
     this.#launcher.close();
     this.#database.close();

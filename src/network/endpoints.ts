@@ -80,6 +80,11 @@ export class Endpoints {
     }
   }
 
+  /** How many addresses a network has to give. */
+  free(network: Network): number {
+    return Number(this.#poolsOf(network).v4.free);
+  }
+
   /** Gives an endpoint to another owner. @throws ThawError NO_SPACE. */
   handOver(endpoint: Endpoint, wish: EndpointWish): Endpoint {
     const names = [...new Set(wish.names.map((name) => name.toLowerCase()))];

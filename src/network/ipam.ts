@@ -27,6 +27,11 @@ export class AddressPool {
     return this.#range.prefix;
   }
 
+  /** How many addresses are free. */
+  get free(): bigint {
+    return this.#usable() - BigInt(this.#taken.size);
+  }
+
   /** The next free address. @throws ThawError IN_USE when there is none. */
   take(): string {
     const { first, size, version } = this.#range;

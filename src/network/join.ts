@@ -14,6 +14,8 @@ export interface NetworksParts {
   readonly launcher: LauncherClient;
   readonly runDirectory: string;
   readonly log: (line: string) => void;
+  /** Ends what was made ahead in a network. */
+  readonly evict?: (network: string) => Promise<void>;
 }
 
 /** What a container wants of its networks. */
@@ -24,14 +26,14 @@ export interface JoinRequest {
   readonly ports: readonly PublishedPort[];
   /** Name servers instead of the machine's. */
   readonly servers?: readonly string[];
-  /** Shape of its sandbox without the wiring: one of that shape that was offered will do. */
-  readonly shape?: string;
+  /** A sandbox that was made ahead and shall be its own: it takes over that one's place. */
+  readonly from?: string | undefined;
 }
 
 /** A container's place in its networks, as operations for its plan. */
 export interface Joined extends PublishOps {
   readonly endpoints: readonly Endpoint[];
-  /** The wiring is the one of a sandbox that was offered. */
+  /** The wiring is the one of a sandbox that was made ahead. */
   readonly isAhead: boolean;
   /** Inside the new namespace. */
   readonly wiring: readonly ChildOp[];

@@ -7,19 +7,19 @@
  * the sandbox's own first process. When it has ended, `leave` gives the addresses back.
  *
  * Sandboxes that are made ahead: `joinAhead` gives one its place under a name of its own, its wiring goes into the part
- * of the plan that is made ahead (`wiredPart`), and `offer` says that it waits. The next `join` for that shape that
- * would have any place in that network gets the same one, and with it the same wiring: the launcher takes the sandbox,
- * and no netlink message is sent. Whoever made it calls `leave` when it is gone without having been taken.
+ * of the plan that is made ahead (`wiredPart`). A `join` from it gets the same place, and with it the same wiring: the
+ * launcher takes the sandbox, and no netlink message is sent. Whoever made it calls `leave` when it is gone without
+ * having been taken. Nobody is shown these places, and they give way to whoever wants their addresses.
  */
 import { ThawError } from "../common/errors.ts";
 import { show } from "../common/show.ts";
-import { Bridges, bridgeIndex } from "./bridges.ts";
+import { isAhead } from "../sandbox/index.ts";
+import { Bridges } from "./bridges.ts";
 import { defaultSpec, newNetwork } from "./define.ts";
 import { NameServers } from "./dns/servers.ts";
 import { Endpoints } from "./endpoints.ts";
 import { HostNetworks } from "./host.ts";
-import { isPlain, type Joined, type JoinRequest, joinedBy, type NetworksParts, namesIn } from "./join.ts";
-import { Offers } from "./offers.ts";
+import { type Joined, type JoinRequest, joinedBy, type NetworksParts, namesIn } from "./join.ts";
 import { publishOps } from "./published.ts";
 import { needsNameServer } from "./resolver.ts";
 import { NetworkStore } from "./store.ts";
@@ -33,6 +33,9 @@ import {
 } from "./types.ts";
 import { unwire, type Wire, wayOut, wireLater } from "./wiring.ts";
 
+/** As many addresses stay free of sandboxes made ahead. */
+const ROOM_AHEAD = 32;
+
 /** The networks of one daemon. */
 export class Networks implements NetworkManager {
   readonly #store: NetworkStore;
@@ -40,10 +43,11 @@ export class Networks implements NetworkManager {
   readonly #bridges: Bridges;
   readonly #endpoints: Endpoints;
   readonly #names: NameServers;
-  readonly #offers = new Offers();
+  readonly #evict: (network: string) => Promise<void>;
 
   /** @throws ThawError when the database cannot be read. */
-  constructor({ database, launcher, runDirectory, log }: NetworksParts) {
+  constructor({ database, launcher, runDirectory, log, evict = async () => {} }: NetworksParts) {
+    this.#evict = evict;
     this.#store = new NetworkStore(database);
     this.#host = new HostNetworks(launcher, runDirectory);
     this.#bridges = new Bridges(this.#host, this.#store);
@@ -72,7 +76,7 @@ export class Networks implements NetworkManager {
   }
 
   endpointsIn(network: Network): Endpoint[] {
-    return this.#store.endpoints().filter(({ networkId }) => networkId === network.id);
+    return this.#store.endpoints().filter(({ networkId, owner }) => networkId === network.id && !isAhead(owner));
   }
 
   /** Makes a network, up. @throws ThawError NAME_IN_USE, INVALID, IN_USE, DEPENDENCY_MISSING; nothing is left then. */
@@ -99,6 +103,7 @@ export class Networks implements NetworkManager {
         hint: "Stop them, or take them out of it (thaw network disconnect).",
       });
     }
+    await this.#evict(network.id);
     await this.#drop(network);
     return network;
   }
@@ -108,7 +113,8 @@ export class Networks implements NetworkManager {
    * @throws ThawError NETWORK_NOT_FOUND, IN_USE, INVALID, DEPENDENCY_MISSING; nothing is left then.
    */
   async join(owner: string, request: JoinRequest): Promise<Joined> {
-    return this.#takeOffered(owner, request) ?? this.#joinAnew(owner, request);
+    const taken = request.from === undefined ? undefined : await this.#takeOver(owner, request.from, request);
+    return taken ?? this.#joinAnew(owner, request);
   }
 
   async #joinAnew(owner: string, request: JoinRequest): Promise<Joined> {
@@ -121,6 +127,7 @@ export class Networks implements NetworkManager {
     try {
       for (const [index, { attachment, network }] of wanted.entries()) {
         const bridge = await this.#up(network);
+        await this.#makeRoom(network, attachment);
         const ports = index === out ? request.ports : [];
         const names = namesIn(network, request.names);
         const wish = { owner, interface: `eth${index}`, names, ports, servers: request.servers ?? [] };
@@ -134,35 +141,41 @@ export class Networks implements NetworkManager {
     return joinedBy(wires, out, this.#host.table);
   }
 
+  /** What was made ahead must not keep an address from a container that asks for it. */
+  async #makeRoom({ id }: Network, { ip, ip6 }: NetworkAttachment): Promise<void> {
+    const ahead = this.#store.endpoints().filter(({ networkId, owner }) => networkId === id && isAhead(owner));
+    if (ahead.some((endpoint) => (ip && endpoint.ip === ip) || (ip6 && endpoint.ip6 === ip6))) await this.#evict(id);
+  }
+
   /** Gives back all that an owner has. Missing is fine. */
   leave(owner: string): void {
-    this.#offers.remove(owner);
     this.#endpoints.remove(owner);
   }
 
-  /** A place for a sandbox that is made ahead, without names or ports; `leave(owner)` gives it back. */
-  joinAhead(owner: string, network: string): Promise<Joined> {
+  /**
+   * A place for a sandbox that is made ahead, without names or ports; `leave(owner)` gives it back.
+   * @throws ThawError as `join`, and IN_USE when containers may soon want the network's last addresses.
+   */
+  async joinAhead(owner: string, network: string): Promise<Joined> {
+    if (this.#endpoints.free(this.get(network)) < ROOM_AHEAD) {
+      throw new ThawError("IN_USE", `the network ${network} has no addresses to spare`);
+    }
     const attachment = { network, aliases: [], ip: undefined, ip6: undefined, mac: undefined };
     return this.#joinAnew(owner, { attachments: [attachment], names: [], ports: [] });
   }
 
-  /** The sandbox of `joinAhead` waits: the next container of its shape that would have any place there gets its. */
-  offer(owner: string, shape: string): void {
-    const [endpoint] = this.#store.endpoints(owner);
-    if (endpoint) this.#offers.add(endpoint, shape);
-  }
-
-  #takeOffered(owner: string, request: JoinRequest): Joined | undefined {
-    const [attachment, ...others] = request.attachments;
-    if (request.shape === undefined || !attachment || others.length > 0 || !isPlain(attachment)) return undefined;
+  /** The place that a sandbox made ahead has, which is the container's from now on. */
+  async #takeOver(owner: string, from: string, request: JoinRequest): Promise<Joined | undefined> {
+    const [attachment] = request.attachments;
+    if (!attachment) return undefined;
     const network = this.get(attachment.network);
-    const bridge = bridgeIndex(network);
-    const offered = bridge && this.#offers.take(network.id, request.shape);
-    if (!bridge || !offered) return undefined;
+    const bridge = await this.#up(network);
+    const [held] = this.#store.endpoints(from);
+    if (held?.networkId !== network.id) return undefined;
     const names = namesIn(network, [...request.names, ...attachment.aliases]);
     const { ports, servers = [] } = request;
-    const wish = { owner, interface: offered.interface, names, ports, servers };
-    const endpoint = this.#endpoints.handOver(offered, wish);
+    const wish = { owner, interface: held.interface, names, ports, servers };
+    const endpoint = this.#endpoints.handOver(held, wish);
     return joinedBy([{ endpoint, network, bridge, isGateway: !network.internal }], 0, this.#host.table, true);
   }
 

@@ -35,13 +35,15 @@ export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespa
 export type { SandboxNetwork, WiredNetwork } from "./network.ts";
 export {
   cleanupPlan,
+  isOneOfAKind,
   type ProgramOptions,
   type SandboxOptions,
+  sandboxPart,
   sandboxStage,
   startPlan,
   startPlanWithoutInit,
 } from "./plan.ts";
-export { type PoolLimits, SandboxPool } from "./pool.ts";
+export { isAhead, type PoolLimits, SandboxPool } from "./pool.ts";
 export { partOf, wiredPart } from "./pooled.ts";
 export { type SeccompFilter, SeccompFilters, type SeccompSetting } from "./seccomp/filters.ts";
 export { readProfile } from "./seccomp/profile.ts";

@@ -29,7 +29,7 @@ import {
 import { leanRoot } from "./lean-root.ts";
 import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
 import { type SandboxNetwork, wiringOps } from "./network.ts";
-import { plainPart, pooledPart } from "./pooled.ts";
+import { plainPart, pooledPart, type SharedPart } from "./pooled.ts";
 import type { SeccompFilter } from "./seccomp/filters.ts";
 import { PROC, TRAY } from "./tables.ts";
 import type { ContainerUser } from "./user.ts";
@@ -78,16 +78,9 @@ const OOM_SCORE = 100;
 
 /** Makes the sandbox and leaves its holder waiting in it. */
 export function sandboxStage(options: SandboxOptions): Op[] {
-  const { cgroups, id, ids, limits, isolation } = options;
+  const { cgroups, id, limits } = options;
   const last: ChildOp[] = options.lastPid === undefined ? [] : [{ kind: "last_pid", pid: options.lastPid }];
-  const part = {
-    cgroups,
-    id,
-    limits,
-    host: [...userNamespace(namespacesOf(options), ids), ...deviceLeafOps(cgroups, id, isolation)],
-    spawn: spawn(Role.holder, Wait.ready, namespacesOfProcess(namespacesOf(options), ids)),
-    inside: [{ kind: "die_with_parent" }, ...emptySandbox(options)] satisfies ChildOp[],
-  };
+  const part = sandboxPart(options);
   return [
     ...directories(options),
     ...(isOneOfAKind(options) ? plainPart(part) : pooledPart(part)),
@@ -99,8 +92,21 @@ export function sandboxStage(options: SandboxOptions): Op[] {
   ];
 }
 
+/** What is the same for all sandboxes like this one, whatever is in them. */
+export function sandboxPart(options: SandboxOptions): SharedPart {
+  const { cgroups, id, ids, limits, isolation } = options;
+  return {
+    cgroups,
+    id,
+    limits,
+    host: [...userNamespace(namespacesOf(options), ids), ...deviceLeafOps(cgroups, id, isolation)],
+    spawn: spawn(Role.holder, Wait.ready, namespacesOfProcess(namespacesOf(options), ids)),
+    inside: [{ kind: "die_with_parent" }, ...emptySandbox(options)],
+  };
+}
+
 /** Whether nothing of it could be made ahead: ids, leaves with own rules, or opened trees are the container's own. */
-function isOneOfAKind({ ids, cgroups, id, limits, isolation }: SandboxOptions): boolean {
+export function isOneOfAKind({ ids, cgroups, id, limits, isolation }: SandboxOptions): boolean {
   if (cgroups.leaves(id, limits).length > cgroups.leaves(id).length) return true;
   return ids !== undefined || deviceLeafOps(cgroups, id, isolation).length > 0;
 }

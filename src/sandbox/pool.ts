@@ -8,13 +8,22 @@
  *  - a shape that nobody has used for a while is halved, again and again, down to one while a service sleeps that
  *    would want it, else to none. With nothing parked there is no timer.
  *
+ * A sandbox in a bridge network has an address from the beginning. Whoever starts a container in one asks for it
+ * (`claim`) and makes its plan with that address; otherwise these are kept like the others, by shape and network.
+ *
  * What is parked is not worth keeping over a restart of the daemon: `reset` ends it.
  */
 import { randomBytes } from "node:crypto";
-import { ContainerState, type LauncherEvent, type Op, type Request } from "../launcher/generated/protocol.ts";
+import {
+  type ChildOp,
+  ContainerState,
+  type LauncherEvent,
+  type Op,
+  type Request,
+} from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "./cgroups/index.ts";
-import { partOf, renameLeaves } from "./pooled.ts";
+import { isWired, partOf, pooledPart, renameLeaves, type SharedPart, wiredPart } from "./pooled.ts";
 
 /** Bounds and pauses. */
 export interface PoolLimits {
@@ -30,9 +39,24 @@ export interface PoolLimits {
 const DEFAULT_LIMITS: PoolLimits = { each: 8, all: 24, pauseMs: 10, keepMs: 10_000 };
 const PREFIX = "pool-";
 const ID_BYTES = 8;
+const END_TRIES = 400;
+const END_PAUSE_MS = 5;
+
+/** Gives places in networks to owners, as operations that wire them, and takes them back. */
+export interface Wirer {
+  readonly ahead: (owner: string, network: string) => Promise<readonly ChildOp[]>;
+  readonly leave: (owner: string) => void;
+}
+
+/** Whether an owner of places in networks is a sandbox made ahead. */
+export function isAhead(owner: string): boolean {
+  return owner.startsWith(PREFIX);
+}
 
 interface Shape {
   readonly name: string;
+  /** The network it is wired to. */
+  readonly network?: string;
   readonly part: readonly Op[];
   /** The leaves that stand in `part`. */
   readonly leaves: readonly string[];
@@ -46,18 +70,29 @@ export class SandboxPool {
   readonly #launcher: LauncherClient;
   readonly #cgroups: Cgroups;
   readonly #limits: PoolLimits;
+  readonly #wirer: Wirer | undefined;
+  /** Those that have a place in a network. */
+  readonly #placed = new Set<string>();
+  /** Not taken yet. */
+  readonly #claimed = new Set<string>();
   readonly #shapes = new Map<string, Shape>();
   /** Listeners whose service would want a shape. */
   readonly #asleep = new Map<string, string>();
-  /** Containers whose start is under way, and their shapes. */
-  readonly #starting = new Map<string, Shape>();
+  /** Containers whose start is under way, and their shapes where those are not claimed. */
+  readonly #starting = new Map<string, Shape | undefined>();
   /** The one that is being made, and its shape. */
   #making: { readonly id: string; readonly shape: Shape } | undefined;
   #refill: ReturnType<typeof setTimeout> | undefined;
   #shrink: ReturnType<typeof setTimeout> | undefined;
   readonly #stops: (() => void)[];
 
-  constructor(launcher: LauncherClient, cgroups: Cgroups, limits: Partial<PoolLimits> = {}) {
+  constructor(
+    launcher: LauncherClient,
+    cgroups: Cgroups,
+    limits: Partial<PoolLimits> = {},
+    wirer: Wirer | undefined = undefined,
+  ) {
+    this.#wirer = wirer;
     this.#launcher = launcher;
     this.#cgroups = cgroups;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
@@ -83,10 +118,59 @@ export class SandboxPool {
     this.#starting.clear();
     this.#making = undefined;
     const { containers } = await this.#launcher.list();
-    for (const { id, state } of containers) {
-      if (!id.startsWith(PREFIX)) continue;
-      this.#drop(id, state === ContainerState.parked || state <= ContainerState.stopping ? "kill" : "forget");
+    await this.#end(containers.map(({ id }) => id).filter(isAhead));
+  }
+
+  /** Ends what is parked in a network, which shall be removed. @throws ThawError LAUNCHER_FAILED. */
+  async evict(network: string): Promise<void> {
+    const shapes = [...this.#shapes.values()].filter((shape) => shape.network === network);
+    for (const { name } of shapes) this.#shapes.delete(name);
+    const making = this.#making?.shape.network === network ? [this.#making.id] : [];
+    await this.#end([...shapes.flatMap(({ parked }) => [...parked]), ...making]);
+  }
+
+  /** Resolves when they are gone: only then are their addresses and interfaces free. */
+  async #end(ids: readonly string[]): Promise<void> {
+    const isLive = (state: number) => state === ContainerState.parked || state <= ContainerState.stopping;
+    for (let tries = 0; tries < END_TRIES; tries++) {
+      const { containers } = await this.#launcher.list();
+      const left = containers.filter(({ id }) => ids.includes(id));
+      // Again each time: one that was just being made could not be killed before.
+      for (const { id, state } of left) this.#drop(id, isLive(state) ? "kill" : "forget");
+      if (!left.some(({ state }) => isLive(state))) break;
+      await Bun.sleep(END_PAUSE_MS);
     }
+    for (const id of ids) if (this.#placed.delete(id)) this.#wirer?.leave(id);
+  }
+
+  /**
+   * A parked sandbox that is wired to a network, when there is one; it is the caller's, whose plan has to be made with
+   * its place. Asking is what tells the pool that such ones are wanted.
+   */
+  claim(part: SharedPart, network: string): string | undefined {
+    const shape = this.#wiredShape(part, network);
+    if (shape === undefined) return undefined;
+    const [id] = shape.parked;
+    this.#want(shape, id === undefined);
+    if (id === undefined) return undefined;
+    shape.parked.delete(id);
+    this.#claimed.add(id);
+    this.#tidyLater();
+    return id;
+  }
+
+  /** Gives up what was claimed and cannot be used. */
+  drop(id: string): void {
+    this.#claimed.delete(id);
+    this.#drop(id, "kill");
+  }
+
+  #wiredShape(shared: SharedPart, network: string): Shape | undefined {
+    const found = partOf(pooledPart(shared));
+    if (found === undefined || this.#wirer === undefined) return undefined;
+    const name = `${found.shape} in ${network}`;
+    const leaves = shared.cgroups.leaves(shared.id);
+    return this.#known(name, { part: found.part, leaves, network });
   }
 
   /** Stops watching; what is parked stays for services that wake while no daemon is there. */
@@ -113,23 +197,27 @@ export class SandboxPool {
 
   #use(plan: readonly Op[], id: string): void {
     const shape = this.#shapeOf(plan, id);
-    if (shape === undefined) return;
     const others = [...this.#starting.values()].filter((starting) => starting === shape).length;
     this.#starting.set(id, shape);
-    const wanted = shape.parked.size > others ? shape.wanted : shape.wanted * 2;
-    shape.wanted = Math.min(this.#limits.each, Math.max(1, wanted));
+    if (shape !== undefined) this.#want(shape, shape.parked.size <= others);
+  }
+
+  #want(shape: Shape, isMissing: boolean): void {
+    shape.wanted = Math.min(this.#limits.each, Math.max(1, isMissing ? shape.wanted * 2 : shape.wanted));
   }
 
   #shapeOf(plan: readonly Op[], id: string): Shape | undefined {
     const found = partOf(plan);
-    // A second one that is wired the same would take the first one's place in its network.
-    if (found === undefined || found.part.some(({ kind }) => kind === "netlink_inside")) return undefined;
-    const known = this.#shapes.get(found.shape);
+    if (found === undefined || isWired(found.part)) return undefined;
+    return this.#known(found.shape, { part: found.part, leaves: this.#cgroups.leaves(id) });
+  }
+
+  #known(name: string, fresh: Pick<Shape, "part" | "leaves" | "network">): Shape {
+    const known = this.#shapes.get(name);
     const usedAt = performance.now();
     if (known !== undefined) return Object.assign(known, { usedAt });
-    const leaves = this.#cgroups.leaves(id);
-    const shape = { name: found.shape, part: found.part, leaves, wanted: 0, parked: new Set<string>(), usedAt };
-    this.#shapes.set(shape.name, shape);
+    const shape: Shape = { name, ...fresh, wanted: 0, parked: new Set<string>(), usedAt };
+    this.#shapes.set(name, shape);
     return shape;
   }
 
@@ -139,6 +227,7 @@ export class SandboxPool {
       this.#made(event.id);
     } else if (event.kind === "taken") {
       this.#forget(event.id);
+      this.#placed.delete(event.id);
     } else if (event.kind === "started" || event.kind === "failed" || event.kind === "exited") {
       this.#starting.delete(event.id);
       if (event.id.startsWith(PREFIX)) this.#ended(event);
@@ -153,6 +242,7 @@ export class SandboxPool {
     this.#forget(id);
     this.#made(id);
     this.#drop(id, "forget");
+    if (this.#placed.delete(id)) this.#wirer?.leave(id);
   }
 
   #made(id: string): void {
@@ -162,6 +252,7 @@ export class SandboxPool {
   }
 
   #forget(id: string): void {
+    this.#claimed.delete(id);
     for (const { parked } of this.#shapes.values()) parked.delete(id);
   }
 
@@ -174,7 +265,7 @@ export class SandboxPool {
     if (this.#refill !== undefined || this.#next() === undefined) return;
     this.#refill = setTimeout(() => {
       this.#refill = undefined;
-      if (this.#starting.size === 0 && this.#making === undefined) this.#make();
+      if (this.#starting.size === 0 && this.#making === undefined) void this.#make();
     }, this.#limits.pauseMs);
   }
 
@@ -185,20 +276,32 @@ export class SandboxPool {
     return lacking.toSorted((a, b) => a.parked.size - b.parked.size)[0];
   }
 
-  #make(): void {
+  async #make(): Promise<void> {
     const shape = this.#next();
     if (shape === undefined) return;
     const id = `${PREFIX}${randomBytes(ID_BYTES).toString("hex")}`;
-    const plan = shape.part.map((op) => renameLeaves(op, shape.leaves, id));
     this.#making = { id, shape };
-    this.#launcher.request({ kind: "prepare", id, plan, cleanup: this.#cgroups.remove(id) }).catch(() => {
+    try {
+      const part = await this.#partOf(shape, id);
+      const plan = part.map((op) => renameLeaves(op, shape.leaves, id));
+      await this.#launcher.request({ kind: "prepare", id, plan, cleanup: this.#cgroups.remove(id) });
+    } catch {
       shape.wanted = 0;
+      if (this.#placed.delete(id)) this.#wirer?.leave(id);
       this.#made(id);
-    });
+    }
+  }
+
+  async #partOf({ part, leaves, network }: Shape, id: string): Promise<readonly Op[]> {
+    if (network === undefined || this.#wirer === undefined) return part;
+    const wiring = await this.#wirer.ahead(id, network);
+    this.#placed.add(id);
+    return wiredPart(part, leaves, wiring);
   }
 
   #tidyLater(): void {
-    if (this.#shrink !== undefined || ![...this.#shapes.values()].some((shape) => this.#isTooMany(shape))) return;
+    const isToDo = this.#claimed.size > 0 || [...this.#shapes.values()].some((shape) => this.#isTooMany(shape));
+    if (this.#shrink !== undefined || !isToDo) return;
     this.#shrink = setTimeout(() => {
       this.#shrink = undefined;
       this.#tidy();
@@ -217,6 +320,8 @@ export class SandboxPool {
 
   #tidy(): void {
     const now = performance.now();
+    // Whoever claimed it has failed since, or never came to its start.
+    if (this.#starting.size === 0) for (const id of this.#claimed) this.drop(id);
     for (const shape of this.#shapes.values()) {
       if (now - shape.usedAt < this.#limits.keepMs) continue;
       shape.wanted = Math.max(this.#least(shape), shape.wanted >> 1);

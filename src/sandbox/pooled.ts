@@ -42,7 +42,10 @@ export function pooledPart(shared: SharedPart): Op[] {
 
 function shapeOfPart(part: readonly Op[], leaves: readonly string[]): string {
   const general = part.map((op) => renameLeaves(op, leaves, ANY));
-  const text = JSON.stringify(general, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
+  const text = JSON.stringify(general, (_, value: unknown) => {
+    if (typeof value === "bigint") return String(value);
+    return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+  });
   return createHash("sha256").update(text).digest("hex").slice(0, SHAPE_DIGITS);
 }
 
@@ -71,6 +74,11 @@ function isStrings(value: unknown): value is readonly string[] {
 export function wiredPart(part: readonly Op[], leaves: readonly string[], wiring: readonly ChildOp[]): Op[] {
   const unmarked = [...part.filter(({ kind }) => kind !== "pooled" && kind !== "park"), ...wiring];
   return [{ kind: "pooled", shape: shapeOfPart(unmarked, leaves) }, ...unmarked, { kind: "park" }];
+}
+
+/** Whether a part has been wired: then it belongs to one address, and there can be only one of it. */
+export function isWired(part: readonly Op[]): boolean {
+  return part.some(({ kind }) => kind === "netlink_inside");
 }
 
 /** A shape's part as it stands in a plan, and the shape; undefined when the plan has none. */

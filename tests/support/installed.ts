@@ -72,7 +72,9 @@ export class Installed {
   }
 
   launcherPids(): number[] {
-    return this.#pids((argv) => argv.includes("--channel") && argv.includes("serve"));
+    // Those that it has just made have its command line, too.
+    const named = (pid: number) => commOf(pid) === "thaw-launcher";
+    return this.#pids((argv) => argv.includes("--channel") && argv.includes("serve")).filter(named);
   }
 
   /** The process that keeps the launcher's sockets: its parent at first, later one that it started. */
@@ -124,5 +126,13 @@ export class Installed {
 
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function commOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return ""; // It ended meanwhile.
   }
 }

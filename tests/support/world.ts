@@ -10,7 +10,7 @@ import { openDatabase } from "../../src/common/database.ts";
 import { type Paths, thawPaths } from "../../src/common/paths.ts";
 import { type ContainerSpec, Containers, type LogRecord } from "../../src/container/index.ts";
 import { ensureLauncher, type LauncherClient } from "../../src/launcher/index.ts";
-import { Cgroups, detectCgroups } from "../../src/sandbox/index.ts";
+import { Cgroups, detectCgroups, type PoolLimits } from "../../src/sandbox/index.ts";
 import { makeTinyRoot } from "./root.ts";
 
 /** What a daemon is made of, as far as containers go. */
@@ -24,7 +24,10 @@ export interface World {
 }
 
 /** Makes directories with a tiny root, starts a launcher, and opens the manager; `prepare` comes before those two. */
-export async function openWorld(prepare: (paths: Paths) => Promise<void> = async () => {}): Promise<World> {
+export async function openWorld(
+  prepare: (paths: Paths) => Promise<void> = async () => {},
+  pool?: Partial<PoolLimits>,
+): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), "thaw-test-"));
   const paths = thawPaths({
     THAW_DATA: join(directory, "data"),
@@ -34,16 +37,16 @@ export async function openWorld(prepare: (paths: Paths) => Promise<void> = async
   const root = join(directory, "root");
   makeTinyRoot(root);
   await prepare(paths);
-  return openManager(paths, root);
+  return openManager(paths, root, pool);
 }
 
 /** A manager over directories that are there, as a daemon that is started again. */
-export async function openManager(paths: Paths, root: string): Promise<World> {
+export async function openManager(paths: Paths, root: string, pool?: Partial<PoolLimits>): Promise<World> {
   const launcher = await ensureLauncher(paths);
   const cgroups = new Cgroups(detectCgroups(), paths.run);
   await cgroups.prepare();
   const database = openDatabase(paths.database);
-  const containers = new Containers({ database, launcher, cgroups, paths });
+  const containers = new Containers({ database, launcher, cgroups, paths, ...(pool === undefined ? {} : { pool }) });
   await containers.reconcile();
   return { paths, root, cgroups, database, launcher, containers };
 }

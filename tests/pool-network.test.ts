@@ -1,0 +1,125 @@
+/** Sandboxes that are wired to a network ahead: each has its own address from the beginning, and keeps it when taken. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { LauncherEvent } from "../src/launcher/generated/protocol.ts";
+import type { NetworkChoice } from "../src/network/index.ts";
+import { Outside } from "./support/outside.ts";
+import {
+  closeWorld,
+  leftovers,
+  NOTHING_LEFT,
+  openWorld,
+  runToEnd,
+  specOf,
+  textOf,
+  until,
+  type World,
+} from "./support/world.ts";
+
+const missing = Outside.missing();
+const BRIDGE: NetworkChoice = {
+  mode: "bridge",
+  attachments: [{ network: "bridge", aliases: [], ip: undefined, ip6: undefined, mac: undefined }],
+};
+const ADDRESSES = "cat /proc/net/fib_trie /proc/net/route /etc/hosts /etc/resolv.conf";
+
+describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" : ` (${missing})`}`, () => {
+  let world: World;
+  const events: LauncherEvent[] = [];
+
+  beforeAll(async () => {
+    world = await openWorld(undefined, { pauseMs: 1 });
+    world.launcher.onEvent((event) => events.push(event));
+  });
+
+  afterAll(async () => {
+    await world.containers.pool?.reset();
+    await until(async () => (await world.launcher.list()).containers.length === 0);
+    const { networks } = world.containers;
+    const left = networks.endpointsIn(networks.get("bridge"));
+    expect(left).toEqual([]);
+    expect(await leftovers(world)).toEqual(NOTHING_LEFT);
+    await networks.takeDown();
+    await closeWorld(world);
+  });
+
+  const look = (wanted = {}) => runToEnd(world, ["sh", "-c", ADDRESSES], { network: BRIDGE, ...wanted });
+  const parked = () => [...(world.containers.pool?.sizes().values() ?? [])].reduce((sum, size) => sum + size, 0);
+  /** Those that were parked and neither taken nor ended since. */
+  function readyIds(): Set<string> {
+    const ids = new Set<string>();
+    for (const event of events) {
+      if (event.kind === "parked") ids.add(event.id);
+      else if (event.kind === "taken" || event.kind === "exited") ids.delete(event.id);
+    }
+    return ids;
+  }
+
+  const taken = () => events.filter(({ kind }) => kind === "taken").length;
+  const lastAddress = (text: string) =>
+    /^(\d+\.\d+\.\d+\.\d+)\t(?!localhost)/m.exec(text.replace(/^127.*$/gm, ""))?.[1] ?? "none";
+
+  test("the container has the address that the sandbox was wired with, and its files say so", async () => {
+    const alone = await look();
+    expect(alone.exitCode).toBe(0);
+    if (world.cgroups.layout.version === 2) return;
+    await until(() => parked() > 0);
+    const { networks } = world.containers;
+    // It is nobody's place yet, so nobody is shown it.
+    expect(networks.endpointsIn(networks.get("bridge"))).toEqual([]);
+    const ip = networks.endpointsOf([...readyIds()][0] ?? "")[0]?.ip ?? "";
+    expect(ip).not.toBe("");
+    const ahead = await look();
+    expect(taken()).toBe(1);
+    expect(lastAddress(ahead.stdout)).toBe(ip);
+    expect(ahead.stdout).toContain(`|-- ${ip}`);
+    expect(ahead.stdout).toContain("eth0\t00000000");
+  });
+
+  test("what asks for an address of its own, or for more networks, is wired when it starts", async () => {
+    if (world.cgroups.layout.version === 2) return;
+    await until(() => parked() > 0);
+    const { gateway } = world.containers.networks.get("bridge").subnet;
+    const ip = gateway.replace(/\d+$/, "77");
+    const own = await look({ network: { ...BRIDGE, attachments: [{ ...BRIDGE.attachments[0], ip }] } });
+    expect(lastAddress(own.stdout)).toBe(ip);
+    await until(() => parked() > 0);
+    const last = world.containers.networks.endpointsOf(String([...readyIds()][0]))[0]?.ip;
+    const asked = await look({ network: { ...BRIDGE, attachments: [{ ...BRIDGE.attachments[0], ip: last }] } });
+    expect(lastAddress(asked.stdout)).toBe(last ?? "");
+  });
+
+  test("many at once have addresses of their own, and all are given back", async () => {
+    const argv = ["sh", "-c", "cat /etc/hosts; sleep 600"];
+    const ids = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const { id } = await world.containers.create(specOf(world, argv, { network: BRIDGE }));
+        await world.containers.start(id);
+        return id;
+      }),
+    );
+    const texts = ids.map(async (id) => {
+      let text = "";
+      await until(async () => {
+        text = textOf(await Array.fromAsync(world.containers.logs(id, { follow: false })), "stdout");
+        return text.includes("ip6-loopback");
+      });
+      return lastAddress(text);
+    });
+    const addresses = await Promise.all(texts);
+    expect(new Set(addresses).size).toBe(6);
+    for (const [index, id] of ids.entries()) {
+      expect(world.containers.networks.endpointsOf(id)[0]?.ip).toBe(addresses[index] ?? "");
+      await world.containers.remove(id, { force: true });
+    }
+  });
+
+  test("one that dies gives its address back", async () => {
+    if (world.cgroups.layout.version === 2) return;
+    await until(() => parked() > 0);
+    const { networks } = world.containers;
+    const [id = ""] = readyIds();
+    expect(networks.endpointsOf(id)).toHaveLength(1);
+    await world.launcher.request({ kind: "kill", id });
+    await until(() => networks.endpointsOf(id).length === 0);
+  });
+});
