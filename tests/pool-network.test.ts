@@ -43,18 +43,21 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
   });
 
   const look = (wanted = {}) => runToEnd(world, ["sh", "-c", ADDRESSES], { network: BRIDGE, ...wanted });
-  const parked = () => [...(world.containers.pool?.sizes().values() ?? [])].reduce((sum, size) => sum + size, 0);
-  /** Those that were parked and neither taken nor ended since. */
-  function readyIds(): Set<string> {
-    const ids = new Set<string>();
-    for (const event of events) {
-      if (event.kind === "parked") ids.add(event.id);
-      else if (event.kind === "taken" || event.kind === "exited") ids.delete(event.id);
-    }
-    return ids;
+  /** The id of a sandbox that waits and has a place in a network. */
+  async function wired(): Promise<string> {
+    let found: string | undefined;
+    await until(() => {
+      const ids = new Set<string>();
+      for (const event of events) {
+        if (event.kind === "parked") ids.add(event.id);
+        else if (event.kind === "taken" || event.kind === "exited") ids.delete(event.id);
+      }
+      found = [...ids].find((id) => world.containers.networks.endpointsOf(id).length > 0);
+      return found !== undefined;
+    });
+    return found ?? "";
   }
 
-  const taken = () => events.filter(({ kind }) => kind === "taken").length;
   const lastAddress = (text: string) =>
     /^(\d+\.\d+\.\d+\.\d+)\t(?!localhost)/m.exec(text.replace(/^127.*$/gm, ""))?.[1] ?? "none";
 
@@ -62,14 +65,13 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
     const alone = await look();
     expect(alone.exitCode).toBe(0);
     if (world.cgroups.layout.version === 2) return;
-    await until(() => parked() > 0);
+    const ready = await wired();
     const { networks } = world.containers;
     // It is nobody's place yet, so nobody is shown it.
     expect(networks.endpointsIn(networks.get("bridge"))).toEqual([]);
-    const ip = networks.endpointsOf([...readyIds()][0] ?? "")[0]?.ip ?? "";
-    expect(ip).not.toBe("");
+    const ip = networks.endpointsOf(ready)[0]?.ip ?? "";
     const ahead = await look();
-    expect(taken()).toBe(1);
+    expect(events).toContainEqual(expect.objectContaining({ kind: "taken", id: ready }));
     expect(lastAddress(ahead.stdout)).toBe(ip);
     expect(ahead.stdout).toContain(`|-- ${ip}`);
     expect(ahead.stdout).toContain("eth0\t00000000");
@@ -77,13 +79,11 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
 
   test("what asks for an address of its own, or for more networks, is wired when it starts", async () => {
     if (world.cgroups.layout.version === 2) return;
-    await until(() => parked() > 0);
     const { gateway } = world.containers.networks.get("bridge").subnet;
     const ip = gateway.replace(/\d+$/, "77");
     const own = await look({ network: { ...BRIDGE, attachments: [{ ...BRIDGE.attachments[0], ip }] } });
     expect(lastAddress(own.stdout)).toBe(ip);
-    await until(() => parked() > 0);
-    const last = world.containers.networks.endpointsOf(String([...readyIds()][0]))[0]?.ip;
+    const last = world.containers.networks.endpointsOf(await wired())[0]?.ip;
     const asked = await look({ network: { ...BRIDGE, attachments: [{ ...BRIDGE.attachments[0], ip: last }] } });
     expect(lastAddress(asked.stdout)).toBe(last ?? "");
   });
@@ -115,10 +115,8 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
 
   test("one that dies gives its address back", async () => {
     if (world.cgroups.layout.version === 2) return;
-    await until(() => parked() > 0);
     const { networks } = world.containers;
-    const [id = ""] = readyIds();
-    expect(networks.endpointsOf(id)).toHaveLength(1);
+    const id = await wired();
     await world.launcher.request({ kind: "kill", id });
     await until(() => networks.endpointsOf(id).length === 0);
   });
