@@ -1,6 +1,6 @@
 /**
  * Attacks from inside a container, through the command line: what a program may try (support/attacks.pl), the launcher's
- * own program, users and names that are none.
+ * own program, working directories through descriptors, users and names that are none.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
