@@ -111,9 +111,11 @@ export class Machine {
 
   /** The host's pid of the launcher itself, not of its keeper. */
   async launcherPid(): Promise<number> {
-    const found = (await this.#processes()).find(({ command }) => command.includes("--channel"));
-    if (!found) throw new Error("no launcher runs");
-    return found.pid;
+    // Sandboxes' inits are copies of it, and where pids have begun anew they may come first: the name tells them apart.
+    for (const { pid } of await this.#processes()) {
+      if ((await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")) === "thaw-launcher\n") return pid;
+    }
+    throw new Error("no launcher runs");
   }
 
   /** A container of the Perl server. */
@@ -207,14 +209,14 @@ export class Machine {
     return [...leaves, ...mounts, ...processes];
   }
 
-  /** The launcher's processes, oldest first. */
+  /** The launcher's processes. */
   async #processes(): Promise<{ pid: number; command: string }[]> {
     const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
     const read = async (pid: number) => ({
       pid,
       command: await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""),
     });
-    const all = await Promise.all(pids.sort((a, b) => a - b).map(read));
+    const all = await Promise.all(pids.map(read));
     return all
       .filter(({ command }) => command.includes(this.paths.run))
       .map(({ pid, command }) => ({ pid, command: command.replaceAll("\0", " ") }));
