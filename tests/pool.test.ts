@@ -102,6 +102,13 @@ test("what another shape wants is never taken from it", async () => {
   expect(taken()).toBe(0);
 });
 
+test("what the launcher only does on the host holds nothing up", async () => {
+  const open = openPool();
+  await world.launcher.request({ kind: "run", id: "nothing", sandbox: "", stdio: 0, log: "", plan: [], cleanup: [] });
+  await shell("true");
+  if (!v2()) await until(() => parked(open) > 0);
+});
+
 test("one that died meanwhile costs nobody a start", async () => {
   const open = openPool();
   await shell("true");

@@ -23,13 +23,11 @@ import {
 } from "../launcher/generated/protocol.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "./cgroups/index.ts";
+import { type PoolBounds, type Shape, Shapes } from "./pool-shapes.ts";
 import { isWired, partOf, pooledPart, renameLeaves, type SharedPart, wiredPart } from "./pooled.ts";
 
 /** Bounds and pauses. */
-export interface PoolLimits {
-  /** Sandboxes parked of one shape, and of all. */
-  readonly each: number;
-  readonly all: number;
+export interface PoolLimits extends PoolBounds {
   /** From the end of a start to the making of new ones, ms. */
   readonly pauseMs: number;
   /** How long a shape that is not used keeps its size, ms. */
@@ -53,18 +51,6 @@ export function isAhead(owner: string): boolean {
   return owner.startsWith(PREFIX);
 }
 
-interface Shape {
-  readonly name: string;
-  /** The network it is wired to. */
-  readonly network?: string;
-  readonly part: readonly Op[];
-  /** The leaves that stand in `part`. */
-  readonly leaves: readonly string[];
-  wanted: number;
-  readonly parked: Set<string>;
-  usedAt: number;
-}
-
 /** Keeps sandboxes ready. Everything it does in the background may fail without harm: then plans run as a whole. */
 export class SandboxPool {
   readonly #launcher: LauncherClient;
@@ -75,9 +61,7 @@ export class SandboxPool {
   readonly #placed = new Set<string>();
   /** Not taken yet. */
   readonly #claimed = new Set<string>();
-  readonly #shapes = new Map<string, Shape>();
-  /** Listeners whose service would want a shape. */
-  readonly #asleep = new Map<string, string>();
+  readonly #shapes: Shapes;
   /** Containers whose start is under way, and their shapes where those are not claimed. */
   readonly #starting = new Map<string, Shape | undefined>();
   /** The one that is being made, and its shape. */
@@ -96,6 +80,7 @@ export class SandboxPool {
     this.#launcher = launcher;
     this.#cgroups = cgroups;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#shapes = new Shapes(this.#limits);
     this.#stops = [
       launcher.onAccepted((request) => this.#saw(request)),
       launcher.onEvent((event) => this.#happened(event)),
@@ -105,7 +90,7 @@ export class SandboxPool {
 
   /** How many are parked now, by shape. */
   sizes(): ReadonlyMap<string, number> {
-    return new Map([...this.#shapes].map(([name, { parked }]) => [name, parked.size]));
+    return this.#shapes.sizes();
   }
 
   /**
@@ -114,7 +99,6 @@ export class SandboxPool {
    */
   async reset(): Promise<void> {
     this.#shapes.clear();
-    this.#asleep.clear();
     this.#starting.clear();
     this.#making = undefined;
     const { containers } = await this.#launcher.list();
@@ -123,10 +107,8 @@ export class SandboxPool {
 
   /** Ends what is parked in a network, which shall be removed. @throws ThawError LAUNCHER_FAILED. */
   async evict(network: string): Promise<void> {
-    const shapes = [...this.#shapes.values()].filter((shape) => shape.network === network);
-    for (const { name } of shapes) this.#shapes.delete(name);
     const making = this.#making?.shape.network === network ? [this.#making.id] : [];
-    await this.#end([...shapes.flatMap(({ parked }) => [...parked]), ...making]);
+    await this.#end([...this.#shapes.leaveNetwork(network), ...making]);
   }
 
   /** Resolves when they are gone: only then are their addresses and interfaces free. */
@@ -151,7 +133,7 @@ export class SandboxPool {
     const shape = this.#wiredShape(part, network);
     if (shape === undefined) return undefined;
     const [id] = shape.parked;
-    this.#want(shape, id === undefined);
+    this.#shapes.want(shape, id === undefined);
     if (id === undefined) return undefined;
     shape.parked.delete(id);
     this.#claimed.add(id);
@@ -170,7 +152,7 @@ export class SandboxPool {
     if (found === undefined || this.#wirer === undefined) return undefined;
     const name = `${found.shape} in ${network}`;
     const leaves = shared.cgroups.leaves(shared.id);
-    return this.#known(name, { part: found.part, leaves, network });
+    return this.#shapes.use(name, { part: found.part, leaves, network });
   }
 
   /** Stops watching; what is parked stays for services that wake while no daemon is there. */
@@ -184,11 +166,10 @@ export class SandboxPool {
     if (request.kind === "route") {
       const shape = this.#shapeOf(request.wake, request.target);
       if (shape === undefined) return;
-      this.#asleep.set(request.id, shape.name);
-      shape.wanted = Math.max(1, shape.wanted);
+      this.#shapes.sleeps(request.id, shape);
       this.#soon();
     } else if (request.kind === "unroute" || request.kind === "unlisten") {
-      this.#asleep.delete(request.id);
+      this.#shapes.sleepsNoMore(request.id);
       this.#tidyLater();
     } else if (request.kind === "run") {
       this.#use(request.plan, request.id);
@@ -196,29 +177,18 @@ export class SandboxPool {
   }
 
   #use(plan: readonly Op[], id: string): void {
+    // What makes no process is over when it is answered; there is no event of it.
+    if (!plan.some(({ kind }) => kind === "spawn")) return;
     const shape = this.#shapeOf(plan, id);
     const others = [...this.#starting.values()].filter((starting) => starting === shape).length;
     this.#starting.set(id, shape);
-    if (shape !== undefined) this.#want(shape, shape.parked.size <= others);
-  }
-
-  #want(shape: Shape, isMissing: boolean): void {
-    shape.wanted = Math.min(this.#limits.each, Math.max(1, isMissing ? shape.wanted * 2 : shape.wanted));
+    if (shape !== undefined) this.#shapes.want(shape, shape.parked.size <= others);
   }
 
   #shapeOf(plan: readonly Op[], id: string): Shape | undefined {
     const found = partOf(plan);
     if (found === undefined || isWired(found.part)) return undefined;
-    return this.#known(found.shape, { part: found.part, leaves: this.#cgroups.leaves(id) });
-  }
-
-  #known(name: string, fresh: Pick<Shape, "part" | "leaves" | "network">): Shape {
-    const known = this.#shapes.get(name);
-    const usedAt = performance.now();
-    if (known !== undefined) return Object.assign(known, { usedAt });
-    const shape: Shape = { name, ...fresh, wanted: 0, parked: new Set<string>(), usedAt };
-    this.#shapes.set(name, shape);
-    return shape;
+    return this.#shapes.use(found.shape, { part: found.part, leaves: this.#cgroups.leaves(id) });
   }
 
   #happened(event: LauncherEvent): void {
@@ -230,7 +200,7 @@ export class SandboxPool {
       this.#placed.delete(event.id);
     } else if (event.kind === "started" || event.kind === "failed" || event.kind === "exited") {
       this.#starting.delete(event.id);
-      if (event.id.startsWith(PREFIX)) this.#ended(event);
+      if (isAhead(event.id)) this.#ended(event);
       this.#soon();
     }
   }
@@ -253,7 +223,7 @@ export class SandboxPool {
 
   #forget(id: string): void {
     this.#claimed.delete(id);
-    for (const { parked } of this.#shapes.values()) parked.delete(id);
+    this.#shapes.forget(id);
   }
 
   /** It may be gone already. */
@@ -262,22 +232,15 @@ export class SandboxPool {
   }
 
   #soon(): void {
-    if (this.#refill !== undefined || this.#next() === undefined) return;
+    if (this.#refill !== undefined || this.#shapes.next() === undefined) return;
     this.#refill = setTimeout(() => {
       this.#refill = undefined;
       if (this.#starting.size === 0 && this.#making === undefined) void this.#make();
     }, this.#limits.pauseMs);
   }
 
-  #next(): Shape | undefined {
-    const all = [...this.#shapes.values()];
-    if (all.reduce((sum, { parked }) => sum + parked.size, 0) >= this.#limits.all) return undefined;
-    const lacking = all.filter(({ wanted, parked }) => parked.size < wanted);
-    return lacking.toSorted((a, b) => a.parked.size - b.parked.size)[0];
-  }
-
   async #make(): Promise<void> {
-    const shape = this.#next();
+    const shape = this.#shapes.next();
     if (shape === undefined) return;
     const id = `${PREFIX}${randomBytes(ID_BYTES).toString("hex")}`;
     this.#making = { id, shape };
@@ -300,8 +263,7 @@ export class SandboxPool {
   }
 
   #tidyLater(): void {
-    const isToDo = this.#claimed.size > 0 || [...this.#shapes.values()].some((shape) => this.#isTooMany(shape));
-    if (this.#shrink !== undefined || !isToDo) return;
+    if (this.#shrink !== undefined || !(this.#claimed.size > 0 || this.#shapes.canShrink())) return;
     this.#shrink = setTimeout(() => {
       this.#shrink = undefined;
       this.#tidy();
@@ -310,24 +272,9 @@ export class SandboxPool {
     this.#shrink.unref();
   }
 
-  #isTooMany(shape: Shape): boolean {
-    return Math.max(shape.wanted, shape.parked.size) > this.#least(shape);
-  }
-
-  #least({ name }: Shape): number {
-    return [...this.#asleep.values()].includes(name) ? 1 : 0;
-  }
-
   #tidy(): void {
-    const now = performance.now();
     // Whoever claimed it has failed since, or never came to its start.
     if (this.#starting.size === 0) for (const id of this.#claimed) this.drop(id);
-    for (const shape of this.#shapes.values()) {
-      if (now - shape.usedAt < this.#limits.keepMs) continue;
-      shape.wanted = Math.max(this.#least(shape), shape.wanted >> 1);
-      const surplus = [...shape.parked].slice(shape.wanted);
-      for (const id of surplus) this.#drop(id, "kill");
-      if (shape.wanted === 0 && shape.parked.size === 0) this.#shapes.delete(shape.name);
-    }
+    for (const id of this.#shapes.shrink(this.#limits.keepMs)) this.#drop(id, "kill");
   }
 }
