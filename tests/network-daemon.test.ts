@@ -108,8 +108,14 @@ describe.skipIf(missing !== undefined)(`networks of a daemon${missing === undefi
     expect(await thaw(installed, "port", "web")).toBe(`80/tcp -> 0.0.0.0:${port}`);
     const before = (await inspect(installed, "web")).NetworkSettings.Networks;
     await killDaemon();
+    // What a container that ended meanwhile would have left.
+    const { table } = new HostNetworks(undefined as never, installed.run);
+    await execOk(["nft", "add", "element", "inet", table, "any4", "{ tcp . 9 : 198.51.100.9 . 9 }"]);
     expect(await askHere(port)).toMatch(/^\d+\./);
     expect((await inspect(installed, "web")).NetworkSettings.Networks).toEqual(before);
+    const published = await execOk(["nft", "list", "map", "inet", table, "any4"]);
+    expect(published).toContain(`tcp . ${port} : `);
+    expect(published).not.toContain("tcp . 9 : ");
     expect(await ask(installed, "app", "web")).toMatch(/^\d+\./);
     expect(Object.values((await network(installed, "app")).Containers).map(({ Name }) => Name)).toEqual(["web"]);
   });

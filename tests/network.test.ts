@@ -280,7 +280,8 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
   test("a running container is put into a network and taken out", async () => {
     await world.containers.networks.create(network("later"));
     const attachment = { network: "later", aliases: [], ip: undefined, ip6: undefined, mac: undefined };
-    const server = await serve(choice("bridge"), TCP_SERVER, 80, { name: "mover" });
+    const ports = [{ hostAddress: "127.0.0.1", hostPort: 0, containerPort: 80, protocol: "tcp" as const }];
+    const server = await serve(choice("bridge"), TCP_SERVER, 80, { name: "mover", ports });
     await world.containers.connect("mover", attachment);
     expect(await ask(choice("later"), "mover", 80)).toMatch(/^\d+\./);
     await expect(world.containers.connect("mover", attachment)).rejects.toThrow();
@@ -288,7 +289,10 @@ describe.skipIf(missing !== undefined)(`networks${missing === undefined ? "" : `
     expect(await ask(choice("later"), "mover", 80)).toBe("no such name");
     // The way out moves to a network that is left.
     await world.containers.connect("mover", attachment);
+    const port = server.spec.ports[0]?.hostPort ?? 0;
+    expect(askHere(TCP_CLIENT, "127.0.0.1", port)).toMatch(/^\d+\./);
     await world.containers.disconnect("mover", "bridge");
+    expect(askHere(`${TCP_CLIENT}`.replace("|| 10", "|| 1"), "127.0.0.1", port)).toBe("timeout");
     const { pid } = world.containers.get("mover");
     const ends = Bun.spawnSync(["nsenter", "-t", String(pid), "-n", "perl", "-e", TCP_CLIENT, outside.world, "7000"]);
     expect(ends.stdout.toString()).toBe(`${outside.host}\n`);

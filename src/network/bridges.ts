@@ -79,12 +79,24 @@ export class Bridges {
     const isFirst =
       outward.length > 0 && (await this.#host.allowForwarding(outward.some(({ subnet6 }) => subnet6))) && !guarded;
     if (isFirst) this.#store.setFact("guard", true);
-    if (this.#tableMade && !isFirst) {
-      await this.#host.updateTable(this.#networksUp());
-      return;
+    if (!this.#tableMade || isFirst) await this.#makeTable();
+    await this.#host.updateTable(this.#networksUp());
+  }
+
+  /**
+   * A table that is there with the right rules is kept: containers that end at this moment take their ports out of it
+   * by themselves. First it is read what it has and then what it should have: what is new is in the store before.
+   */
+  async #makeTable(): Promise<void> {
+    const guard = this.#store.fact("guard");
+    const keys = this.#store.fact("table") ? await this.#host.publishedKeys(guard) : undefined;
+    if (keys === undefined) {
+      this.#store.setFact("table", true);
+      await this.#host.replaceTable(this.#networksUp(), this.#published(), guard);
+    } else {
+      const wanted = new Set(this.#published().map((element) => element.replace(/ : .*\}/, " }")));
+      await this.#host.withdraw(keys.filter((key) => !wanted.has(key)));
     }
-    this.#store.setFact("table", true);
-    await this.#host.replaceTable(this.#networksUp(), this.#published(), this.#store.fact("guard"));
     this.#tableMade = true;
   }
 

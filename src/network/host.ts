@@ -7,11 +7,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { ThawError } from "../common/errors.ts";
 import { exec } from "../common/exec.ts";
-import type { Op } from "../launcher/generated/protocol.ts";
+import type { HostOp, Op } from "../launcher/generated/protocol.ts";
 import { describeFailure, type LauncherClient, runToEnd } from "../launcher/index.ts";
 import { addressBytes, macBytes, macOf, parseSubnet } from "./address.ts";
 import { deleteLink, linkUp, newAddress, newBridge, routeLocalnet, withoutLinkLocal } from "./netlink/route.ts";
-import { INTERFACE_PREFIX, NFT_ENV, networksText, nft, tableText } from "./table.ts";
+import { INTERFACE_PREFIX, NFT_ENV, networksText, nft, publishedKeys, tableText, withdrawText } from "./table.ts";
 import type { Network } from "./types.ts";
 import { hasIpv6, onHost } from "./wiring.ts";
 
@@ -78,6 +78,14 @@ export class HostNetworks {
     await this.run(plan, what, "");
   }
 
+  /** Performs host operations. @throws ThawError LAUNCHER_FAILED. */
+  async change(plan: readonly HostOp[]): Promise<void> {
+    if (plan.length === 0) return;
+    const id = `network-${randomBytes(8).toString("hex")}`;
+    // Without a process of its own a plan is answered when it is done.
+    await this.#launcher.request({ kind: "run", id, sandbox: "", stdio: 0, log: "", plan, cleanup: [] });
+  }
+
   /** The same about a container's sandbox. */
   async run(plan: readonly Op[], what: string, sandbox: string): Promise<void> {
     const id = `network-${randomBytes(8).toString("hex")}`;
@@ -95,6 +103,22 @@ export class HostNetworks {
   /** Tells the table what networks there are. */
   async updateTable(networks: readonly Network[]): Promise<void> {
     await nft(networksText({ name: this.table, networks }));
+  }
+
+  /** Keys of the ports that the table publishes; undefined when it is not there, or was made with other rules. */
+  async publishedKeys(guard: boolean): Promise<string[] | undefined> {
+    const { exitCode, stdout } = await exec(["nft", "list", "table", "inet", this.table], { env: NFT_ENV });
+    return exitCode === 0 ? publishedKeys(stdout, guard) : undefined;
+  }
+
+  /** Takes ports out of the table. One that goes by itself meanwhile is fine. */
+  async withdraw(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return;
+    try {
+      await nft(withdrawText(this.table, keys));
+    } catch {
+      for (const key of keys) await nft(withdrawText(this.table, [key])).catch(() => {});
+    }
   }
 
   /** Removes the table. Missing is fine; so is a machine without nft. */

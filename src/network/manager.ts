@@ -20,7 +20,7 @@ import { NameServers } from "./dns/servers.ts";
 import { Endpoints } from "./endpoints.ts";
 import { HostNetworks } from "./host.ts";
 import { type Joined, type JoinRequest, joinedBy, type NetworksParts, namesIn } from "./join.ts";
-import { publishOps } from "./published.ts";
+import { connectLive, disconnectLive, type LiveParts } from "./live.ts";
 import { needsNameServer } from "./resolver.ts";
 import { NetworkStore } from "./store.ts";
 import {
@@ -31,7 +31,7 @@ import {
   type NetworkManager,
   type NetworkSpec,
 } from "./types.ts";
-import { unwire, type Wire, wayOut, wireLater } from "./wiring.ts";
+import type { Wire } from "./wiring.ts";
 
 /** As many addresses stay free of sandboxes made ahead. */
 const ROOM_AHEAD = 32;
@@ -180,40 +180,18 @@ export class Networks implements NetworkManager {
   }
 
   /** Puts a running container into another network. @throws ThawError WRONG_STATE when it is in it. */
-  async connect(owner: string, attachment: NetworkAttachment, names: readonly string[]): Promise<Endpoint> {
-    const network = this.get(attachment.network);
-    const mine = this.#store.endpoints(owner);
-    if (mine.some(({ networkId }) => networkId === network.id)) {
-      throw new ThawError("WRONG_STATE", `the container is in the network ${network.name} already`);
-    }
-    const bridge = await this.#up(network);
-    const used = new Set(mine.map((endpoint) => endpoint.interface));
-    const free = Array.from({ length: used.size + 1 }, (_, index) => `eth${index}`).find((name) => !used.has(name));
-    const wish = { owner, interface: free ?? "eth0", names: namesIn(network, names), ports: [], servers: [] };
-    const endpoint = this.#endpoints.add(network, attachment, wish);
-    const isGateway = !network.internal && mine.every(({ networkId }) => this.get(networkId).internal);
-    try {
-      const plan = wireLater({ endpoint, network, bridge, isGateway });
-      await this.#host.run(plan, `connecting to the network ${network.name}`, owner);
-      return endpoint;
-    } catch (error) {
-      this.#endpoints.remove(owner, network.id);
-      throw error;
-    }
+  connect(owner: string, attachment: NetworkAttachment, names: readonly string[]): Promise<Endpoint> {
+    return connectLive(this.#live, owner, attachment, names);
   }
 
   /** Takes a running container out of a network. @throws ThawError WRONG_STATE when it is not in it. */
-  async disconnect(owner: string, nameOrId: string): Promise<void> {
-    const network = this.get(nameOrId);
-    const endpoint = this.#store.endpoints(owner).find(({ networkId }) => networkId === network.id);
-    if (!endpoint) throw new ThawError("WRONG_STATE", `the container is not in the network ${network.name}`);
-    await this.#host.run(unwire(endpoint), `disconnecting from the network ${network.name}`, "");
-    const { after } = publishOps(this.#host.table, endpoint.ports, endpoint);
-    if (after.length > 0) await this.#host.run(after, "withdrawing ports", "");
-    this.#endpoints.remove(owner, network.id);
-    const left = this.#store.endpoints(owner).map(({ networkId }) => this.get(networkId));
-    const out = left.find(({ internal }) => !internal);
-    if (out) await this.#host.run(wayOut(out), `finding a way out over ${out.name}`, owner);
+  disconnect(owner: string, nameOrId: string): Promise<void> {
+    return disconnectLive(this.#live, owner, nameOrId);
+  }
+
+  get #live(): LiveParts {
+    const parts = { store: this.#store, host: this.#host, endpoints: this.#endpoints };
+    return { ...parts, get: (name) => this.get(name), up: (network) => this.#up(network) };
   }
 
   /** After whatever happened: only these owners are left. @throws ThawError DEPENDENCY_MISSING, UNSUPPORTED_MACHINE. */

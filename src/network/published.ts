@@ -39,7 +39,11 @@ export function publishOps(table: string, ports: readonly PublishedPort[], endpo
     .filter(({ protocol }) => protocol === "udp")
     .map(({ hostAddress, hostPort }) => send([forgetDatagrams(isIPv6(hostAddress) ? 6 : 4, hostPort)], ANY_ERROR));
   return {
-    before: elements.length === 0 ? holds : [...holds, send(addElements(elements), 0), ...forget],
+    // Who has the port may have it in the maps too: what still stands there of others is out of date.
+    before:
+      elements.length === 0
+        ? holds
+        : [...holds, send(deleteElements(elements), ENOENT), send(addElements(elements), 0), ...forget],
     // They were added at one moment: they are all there, or none is.
     after: elements.length === 0 ? [] : [send(deleteElements(elements), ENOENT)],
   };

@@ -13,6 +13,7 @@
  *     guard        where thaw switched forwarding on, it switches it on for its bridges only
  */
 
+import { createHash } from "node:crypto";
 import { ThawError } from "../common/errors.ts";
 import { exec } from "../common/exec.ts";
 import type { Network } from "./types.ts";
@@ -103,6 +104,12 @@ const RULES = `
     iifname @inner drop
   }`;
 
+/** Name of an empty chain that says which rules a table was made with. */
+function versionOf(guard: boolean): string {
+  const text = `${RULES}${SETS.map(([name, type]) => name + type)}${guard}`;
+  return `version-${createHash("sha256").update(text).digest("hex").slice(0, 8)}`;
+}
+
 /** Replaces the whole table by one with this content, at one moment. */
 export function tableText(content: TableContent): string {
   const sets = SETS.map(([name, type]) => `  set ${name} { ${type} }`);
@@ -118,6 +125,7 @@ export function tableText(content: TableContent): string {
     `table inet ${name} {`,
     ...sets,
     `${RULES}${content.guard ? guard : ""}`,
+    `  chain ${versionOf(content.guard)} { }`,
     "}",
     ...elementsText(content),
     ...content.published.map((element) => `add element inet ${name} ${element}`),
@@ -129,6 +137,25 @@ export function tableText(content: TableContent): string {
 export function networksText(content: Pick<TableContent, "name" | "networks">): string {
   const flushes = SETS.map(([name]) => `flush set inet ${content.name} ${name}`);
   return [...flushes, ...elementsText(content), ""].join("\n");
+}
+
+/**
+ * The keys of published ports ("any4 { tcp . 80 }") in a table as nft lists it; undefined when it has other rules than
+ * these.
+ */
+export function publishedKeys(listing: string, guard: boolean): string[] | undefined {
+  if (!listing.includes(`chain ${versionOf(guard)} {`)) return undefined;
+  return listing.split(/^\tmap /m).flatMap((text) => {
+    const name = /^(any4|any6|ports4|ports6) \{/.exec(text)?.[1];
+    const elements = /elements = \{([^}]*)\}/.exec(text)?.[1] ?? "";
+    if (name === undefined) return [];
+    return [...elements.matchAll(/([^\s,][^,]*?) : /g)].map(([, key]) => `${name} { ${key} }`);
+  });
+}
+
+/** Takes published ports out of the maps; all of them must be there. */
+export function withdrawText(name: string, keys: readonly string[]): string {
+  return keys.map((key) => `delete element inet ${name} ${key}\n`).join("");
 }
 
 function elementsText({ name, networks }: Pick<TableContent, "name" | "networks">): string[] {
