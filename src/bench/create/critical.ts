@@ -20,7 +20,7 @@ import { type Loop, loopPlan } from "./samples.ts";
 /** What each row has. Where nothing else is said it has what `private` has. */
 export const CRITICAL = {
   "shared-namespaces": "joins namespaces, cgroup leaves and root of a sandbox that stays",
-  private: "mnt, pid, ipc, uts, cgroup namespaces, joins its cgroup leaves, a root with /proc",
+  private: "own mnt, pid, ipc, uts, cgroup; joins cgroup leaves; root with /proc",
   "private-unfiltered": "without a seccomp filter",
   "private-net": "and a network namespace with loopback up",
   userns: "in a user namespace, its root idmapped",

@@ -4,7 +4,7 @@ import { PLAIN, renderMachine } from "../report.ts";
 import type { Report, Row } from "../schema.ts";
 import { judge } from "./targets.ts";
 
-const NOTE_COLUMNS = 80;
+const COLUMNS = 100;
 
 /** All tables, the machine, and the targets. */
 export function renderCreate(report: Report): string {
@@ -79,9 +79,7 @@ function renderWidths(rows: readonly Row[]): string {
 function notes(rows: readonly Row[]): string {
   const texts = new Map(rows.flatMap(({ name, note }) => (note === undefined ? [] : [[name, note] as const])));
   const wide = Math.max(0, ...[...texts.keys()].map((name) => name.length));
-  return [...texts]
-    .map(([name, note]) => `${name.padEnd(wide)}  ${note.slice(0, NOTE_COLUMNS)}`.slice(0, 100))
-    .join("\n");
+  return [...texts].map(([name, note]) => `${name.padEnd(wide)}  ${note}`.slice(0, COLUMNS)).join("\n");
 }
 
 function renderTargets(report: Report): string {
