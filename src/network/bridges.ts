@@ -4,6 +4,7 @@
  * whether its bridge is there.
  */
 import { readFileSync } from "node:fs";
+import { ThawError } from "../common/errors.ts";
 import type { HostNetworks } from "./host.ts";
 import { elementText } from "./published.ts";
 import type { NetworkStore } from "./store.ts";
@@ -19,6 +20,7 @@ export class Bridges {
   /** Ids of networks that the table knows in this run of the daemon. */
   readonly #up = new Set<string>();
   #tableMade = false;
+  #closed = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(host: HostNetworks, store: NetworkStore) {
@@ -60,14 +62,16 @@ export class Bridges {
 
   /** Takes down everything: nobody uses a network any more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#inTurn(async () => {
       this.#up.clear();
-      for (const bridge of this.#host.bridges()) await this.#host.removeBridge(bridge);
+      await this.#host.removeInterfaces();
       if (this.#store.fact("table")) await this.#removeTable();
     });
   }
 
   async #bringUp(networks: readonly Network[]): Promise<void> {
+    if (this.#closed) throw new ThawError("WRONG_STATE", "the daemon is being stopped, and its networks with it");
     for (const network of networks) {
       const isMissing = bridgeIndex(network) === undefined;
       const index = await this.#host.makeBridge(network);

@@ -73,6 +73,12 @@ export class HostNetworks {
     await this.#run(onHost([deleteLink(bridge)], ENODEV), `removing the bridge ${bridge}`);
   }
 
+  /** Removes all interfaces of this daemon, those of sandboxes too that are about to end. */
+  async removeInterfaces(): Promise<void> {
+    const mine = readdirSync(INTERFACES).filter((name) => name.startsWith(this.#prefix));
+    if (mine.length > 0) await this.#run(onHost(mine.map(deleteLink), ENODEV), "removing the networks' interfaces");
+  }
+
   /** Runs a plan of netlink messages in a process of its own. @throws ThawError UNSUPPORTED_MACHINE with the kernel's words. */
   async #run(plan: Op[], what: string): Promise<void> {
     await this.run(plan, what, "");

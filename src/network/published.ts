@@ -39,11 +39,8 @@ export function publishOps(table: string, ports: readonly PublishedPort[], endpo
     .filter(({ protocol }) => protocol === "udp")
     .map(({ hostAddress, hostPort }) => send([forgetDatagrams(isIPv6(hostAddress) ? 6 : 4, hostPort)], ANY_ERROR));
   return {
-    // Who has the port may have it in the maps too: what still stands there of others is out of date.
-    before:
-      elements.length === 0
-        ? holds
-        : [...holds, send(deleteElements(elements), ENOENT), send(addElements(elements), 0), ...forget],
+    // Not taken out before, to be safe: a transaction that fails waits for an RCU grace period, 10 ms.
+    before: elements.length === 0 ? holds : [...holds, send(addElements(elements), 0), ...forget],
     // They were added at one moment: they are all there, or none is.
     after: elements.length === 0 ? [] : [send(deleteElements(elements), ENOENT)],
   };
