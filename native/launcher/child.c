@@ -82,10 +82,10 @@ static int apply_capabilities(struct child *child)
 	return 0;
 }
 
-static int set_capabilities(struct child *child, const struct op_capabilities *op)
+static int cut_bounding(struct child *child, uint64_t keep)
 {
-	for (int cap = 0; cap < 64; cap++) {
-		if (op->bounding >> cap & 1)
+	for (int cap = 0; child->bounding != keep && cap < 64; cap++) {
+		if (keep >> cap & 1)
 			continue;
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
@@ -93,6 +93,15 @@ static int set_capabilities(struct child *child, const struct op_capabilities *o
 			return -errno;
 		break; /* the kernel has none from here on */
 	}
+	child->bounding = keep;
+	return 0;
+}
+
+static int set_capabilities(struct child *child, const struct op_capabilities *op)
+{
+	int error = cut_bounding(child, op->bounding);
+	if (error < 0)
+		return error;
 	/* what this process does not have itself it cannot give */
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct have[2];
@@ -387,6 +396,11 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		struct op_capabilities op;
 		op_decode_capabilities(r, &op);
 		return set_capabilities(child, &op);
+	}
+	case OP_BOUNDING: {
+		struct op_bounding op;
+		op_decode_bounding(r, &op);
+		return cut_bounding(child, op.keep);
 	}
 	case OP_NO_NEW_PRIVS:
 		return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;

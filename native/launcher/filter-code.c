@@ -11,6 +11,9 @@
 /* Ranges whose tests and answers, should all be different, are within one jump of 255 instructions. */
 enum { BLOCK = 128 };
 
+/* About as many as there are. */
+enum { CALLS = 470 };
+
 uint32_t filter_walk(const struct program *p, uint32_t audit, uint32_t number)
 {
 	uint32_t value = 0;
@@ -103,36 +106,52 @@ static void set_jump(struct program *p, unsigned test, bool yes)
 		p->at[test].jf = distance;
 }
 
-static void emit_tests(struct program *p, struct block *b, const int *starts, unsigned count)
+/*
+ * Where to divide ranges. When a filter is installed the kernel runs it once for every call there is, to know which
+ * are always allowed: that is most of what installing costs. So wide ranges come first: the halves have about as many calls,
+ * not as many ranges.
+ */
+static unsigned divide(const int *starts, unsigned count, int end)
 {
-	unsigned left = count / 2, test = emit(p, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)starts[left] | b->arch->bit, 0, 0);
+	int middle = starts[0] + (end - starts[0]) / 2;
+	unsigned left = 1;
+	while (left + 1 < count && starts[left] < middle)
+		left++;
+	/* the border that is nearer to the middle */
+	return left > 1 && middle - starts[left - 1] < starts[left] - middle ? left - 1 : left;
+}
+
+static void emit_tests(struct program *p, struct block *b, const int *starts, unsigned count, int end)
+{
+	unsigned left = divide(starts, count, end);
+	unsigned test = emit(p, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)starts[left] | b->arch->bit, 0, 0);
 	if (left == 1)
 		leave(b, test, false, starts[0]);
 	else
-		emit_tests(p, b, starts, left);
+		emit_tests(p, b, starts, left, starts[left]);
 	if (count - left == 1) {
 		leave(b, test, true, starts[left]);
 	} else {
 		set_jump(p, test, true);
-		emit_tests(p, b, starts + left, count - left);
+		emit_tests(p, b, starts + left, count - left, end);
 	}
 }
 
 /* Ranges of equal answers: `starts` are their first numbers. The number is loaded. */
-static void emit_ranges(struct program *p, const struct arch *a, const int *starts, unsigned count)
+static void emit_ranges(struct program *p, const struct arch *a, const int *starts, unsigned count, int end)
 {
-	unsigned left = count / 2;
+	unsigned left = count > 1 ? divide(starts, count, end) : 0;
 	if (count == 1) {
 		emit_answer(p, a->answers[starts[0]]);
 	} else if (count > BLOCK) {
 		emit(p, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)starts[left] | a->bit, 0, 1);
 		unsigned far = emit_jump(p);
-		emit_ranges(p, a, starts, left);
+		emit_ranges(p, a, starts, left, starts[left]);
 		land(p, far);
-		emit_ranges(p, a, starts + left, count - left);
+		emit_ranges(p, a, starts + left, count - left, end);
 	} else {
 		struct block b = { .arch = a };
-		emit_tests(p, &b, starts, count);
+		emit_tests(p, &b, starts, count, end);
 		while (b.count > 0) {
 			uint32_t action = b.open[b.count - 1].action;
 			unsigned kept = 0;
@@ -156,7 +175,8 @@ static void emit_arch(struct program *p, const struct arch *a)
 		if (n == 0 || a->answers[n] != a->answers[n - 1])
 			starts[count++] = n;
 	}
-	emit_ranges(p, a, starts, count);
+	int last = starts[count - 1];
+	emit_ranges(p, a, starts, count, last < CALLS ? CALLS : last + 1);
 }
 
 static const struct arch *find_arch(const struct arch *arches, unsigned count, uint32_t audit, uint32_t bit)

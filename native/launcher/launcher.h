@@ -192,6 +192,12 @@ struct child {
 	int report_fd;
 	int root_fd;
 	int tray_fd;
+	struct {
+		int fd;
+		const char *target;
+	} ahead[4]; /* mounts that wait for a root */
+	unsigned ahead_count;
+	uint64_t bounding; /* what its bounding set was cut down to; 0: nothing yet */
 	int inside_ns; /* its own mounts, once it has left the host's */
 	bool inside;   /* and whether it is there now */
 	uint64_t t0;
@@ -236,6 +242,7 @@ int open_target(int root, const char *path, bool directory);
 int options_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 int tray_make(struct child *child);
 int tray_move(struct child *child, const char *path);
+int mount_ahead(struct child *child, const struct op_mount_ahead *op);
 int child_park(struct child *child);
 int tty_open(struct child *child);
 

@@ -232,11 +232,13 @@ static int ascending(const void *a, const void *b)
 static int close_others(const struct child *child)
 {
 	const struct container *c = child->container;
-	int keep[MAX_CGROUPS + 10] = { child->report_fd, child->root_fd,   child->tray_fd,  child->inside_ns, host.proc_fd,
+	int keep[MAX_CGROUPS + 10 + ARRAY_LEN(child->ahead)] = { child->report_fd, child->root_fd,   child->tray_fd,  child->inside_ns, host.proc_fd,
 				       host.null_fd,	 host.last_pid_fd, host.own_mnt_ns, host.root_fd,     host.own_net_ns };
 	size_t count = 10;
 	for (unsigned i = 0; i < c->cgroup_count; i++)
 		keep[count++] = c->cgroup_tasks[i];
+	for (unsigned i = 0; i < child->ahead_count; i++)
+		keep[count++] = child->ahead[i].fd;
 	qsort(keep, count, sizeof(keep[0]), ascending);
 	unsigned from = 0;
 	for (size_t i = 0; i < count; i++) {

@@ -355,6 +355,11 @@ int root_perform(struct child *child, uint16_t code, struct wire_reader *r)
 	}
 	if (code == OP_TRAY)
 		return tray_make(child);
+	if (code == OP_MOUNT_AHEAD) {
+		struct op_mount_ahead op;
+		op_decode_mount_ahead(r, &op);
+		return mount_ahead(child, &op);
+	}
 	if (child->root_fd < 0)
 		return child_fail(child, -EINVAL, "there is no root yet");
 	switch (code) {

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -33,11 +34,42 @@ int tray_make(struct child *child)
 	return error;
 }
 
+/* A mount that needs no tray: for what a sandbox with hardly anything in it would make one for. */
+int mount_ahead(struct child *child, const struct op_mount_ahead *op)
+{
+	if (child->ahead_count == ARRAY_LEN(child->ahead))
+		return child_fail(child, -E2BIG, op->target.p);
+	int fs = (int)syscall(SYS_fsopen, op->fstype.p, FSOPEN_CLOEXEC);
+	int error = fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+	int fd = error == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, (unsigned)op->attributes) : -1;
+	if (error == 0 && fd < 0)
+		error = -errno;
+	close_fd(&fs);
+	if (error < 0)
+		return child_fail(child, error, op->target.p);
+	child->ahead[child->ahead_count].target = op->target.p;
+	child->ahead[child->ahead_count++].fd = fd;
+	return 0;
+}
+
+/* What is to be attached at a path, out of what was made ahead or off the tray. */
+static int open_made(struct child *child, const char *path)
+{
+	for (unsigned i = 0; i < child->ahead_count; i++) {
+		int fd = child->ahead[i].fd;
+		if (fd < 0 || strcmp(child->ahead[i].target, path))
+			continue;
+		child->ahead[i].fd = -1;
+		return fd;
+	}
+	return child->tray_fd < 0 ? -ENOENT : open_plain(child->tray_fd, path);
+}
+
 int tray_move(struct child *child, const char *path)
 {
-	if (child->tray_fd < 0 || path[0] != '/')
-		return child_fail(child, -EINVAL, "there is no tray, or not such a path");
-	int from = open_plain(child->tray_fd, path);
+	if (path[0] != '/')
+		return child_fail(child, -EINVAL, path);
+	int from = open_made(child, path);
 	if (from < 0)
 		return child_fail(child, from, path);
 	int to = open_plain(child->root_fd, path);

@@ -2,6 +2,7 @@
  * The lean container: what the literature on fast starts measures, and what `--lean` gives to those who want no more.
  */
 import { type ChildOp, type HostOp, type Op, Role, Wait } from "../launcher/generated/protocol.ts";
+import { capabilityBits, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import type { Cgroups } from "./cgroups/index.ts";
 import { deviceLeafOps } from "./isolation-plan.ts";
 import { CGROUP_ENTRY, Namespace } from "./namespaces.ts";
@@ -28,6 +29,14 @@ export interface LeanOptions {
   readonly filter?: SeccompFilter | undefined;
 }
 
+/** There is nothing but /proc to be made ahead, which needs no tray to be put on. */
+const PROC_AHEAD: ChildOp = {
+  kind: "mount_ahead",
+  fstype: PROC.fstype,
+  target: PROC.target,
+  // nosuid, nodev and noexec are the same numbers for mount(2) and as attributes.
+  attributes: PROC.flags,
+};
 const LEAN_USER: ContainerUser = { uid: 0, gid: 0, groups: [], home: "/" };
 const LEAN = Namespace.pid | Namespace.ipc | Namespace.uts;
 
@@ -88,8 +97,8 @@ function emptyLean({ id, cgroups, ids, network = false }: LeanOptions, role: num
       ...CGROUP_ENTRY,
       ...ownSpaces(ids),
       { kind: "empty_mounts" },
-      { kind: "tray" },
-      PROC,
+      PROC_AHEAD,
+      { kind: "bounding", keep: capabilityBits(DEFAULT_CAPABILITIES) },
       ...(network ? [{ kind: "loopback_up" } as const] : []),
     ] satisfies ChildOp[],
   };

@@ -168,6 +168,8 @@ enum {
 	OP_FROM_TRAY = 122,
 	OP_NETLINK_INSIDE = 100,
 	OP_EMPTY_MOUNTS = 123,
+	OP_MOUNT_AHEAD = 124,
+	OP_BOUNDING = 125,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -666,6 +668,16 @@ struct op_netlink_inside {
 
 struct op_empty_mounts {
 	char empty;
+};
+
+struct op_mount_ahead {
+	struct wire_str fstype;
+	struct wire_str target;
+	uint64_t attributes;
+};
+
+struct op_bounding {
+	uint64_t keep;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1358,6 +1370,20 @@ static inline bool op_decode_empty_mounts(struct wire_reader *r, struct op_empty
 	return wire_end(r);
 }
 
+static inline bool op_decode_mount_ahead(struct wire_reader *r, struct op_mount_ahead *out)
+{
+	out->fstype = wire_get_str(r);
+	out->target = wire_get_str(r);
+	out->attributes = wire_get_u64(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_bounding(struct wire_reader *r, struct op_bounding *out)
+{
+	out->keep = wire_get_u64(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1629,6 +1655,14 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 123: {
 		struct op_empty_mounts op;
 		return op_decode_empty_mounts(r, &op);
+	}
+	case 124: {
+		struct op_mount_ahead op;
+		return op_decode_mount_ahead(r, &op);
+	}
+	case 125: {
+		struct op_bounding op;
+		return op_decode_bounding(r, &op);
 	}
 	default:
 		return false;

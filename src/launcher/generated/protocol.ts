@@ -699,6 +699,18 @@ export interface EmptyMountsOp {
   readonly kind: "empty_mounts";
 }
 
+export interface MountAheadOp {
+  readonly kind: "mount_ahead";
+  readonly fstype: string;
+  readonly target: string;
+  readonly attributes: bigint;
+}
+
+export interface BoundingOp {
+  readonly kind: "bounding";
+  readonly keep: bigint;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -802,7 +814,9 @@ export type ChildOp =
   | TrayOp
   | FromTrayOp
   | NetlinkInsideOp
-  | EmptyMountsOp;
+  | EmptyMountsOp
+  | MountAheadOp
+  | BoundingOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -903,6 +917,8 @@ const OP_CODES = {
   from_tray: 122,
   netlink_inside: 100,
   empty_mounts: 123,
+  mount_ahead: 124,
+  bounding: 125,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -973,6 +989,8 @@ export const opNames: Record<number, string> = {
   122: "from_tray",
   100: "netlink_inside",
   123: "empty_mounts",
+  124: "mount_ahead",
+  125: "bounding",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1424,6 +1442,14 @@ function encodeOpFields(w: Writer, value: Op): void {
       return;
     case "empty_mounts":
       return;
+    case "mount_ahead":
+      w.str(value.fstype);
+      w.str(value.target);
+      w.u64(value.attributes);
+      return;
+    case "bounding":
+      w.u64(value.keep);
+      return;
   }
 }
 
@@ -1563,6 +1589,10 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "netlink_inside", family: r.u32(), place: r.u8(), patch: r.u32(), ignore: r.u32(), batch: r.bytes() };
     case 123:
       return { kind: "empty_mounts" };
+    case 124:
+      return { kind: "mount_ahead", fstype: r.str(), target: r.str(), attributes: r.u64() };
+    case 125:
+      return { kind: "bounding", keep: r.u64() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }
