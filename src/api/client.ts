@@ -75,15 +75,18 @@ export class ApiClient {
   }
 
   #fetch(route: RouteName, options: CallOptions): Promise<Response> {
-    return this.#reaching(() => this.#fetchOnce(route, options));
+    // Asking twice does no harm, so a daemon that was just dying is as good as none.
+    const repeatable = routeAddress(route, options.params, options.query).method === "GET";
+    return this.#reaching(() => this.#fetchOnce(route, options), repeatable);
   }
 
   /** Does something with the daemon; when none is there, one is started and it is done again, once. */
-  async #reaching<T>(attempt: () => Promise<T>): Promise<T> {
+  async #reaching<T>(attempt: () => Promise<T>, repeatable = false): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (!isAbsent(error) || this.#onAbsent === undefined) throw unreachable(error);
+      const again = isAbsent(error) || (repeatable && errnoOf(error) === "ECONNRESET");
+      if (!again || this.#onAbsent === undefined) throw unreachable(error);
     }
     await this.#onAbsent();
     return attempt().catch((error: unknown) => {

@@ -12,12 +12,15 @@ export interface Lock {
   release(): void;
 }
 
+const DYING_MS = 200;
+
 /** @throws ThawError WRONG_STATE when another daemon holds it. */
 export function lockRunDirectory(run: string): Lock {
   mkdirSync(run, { recursive: true, mode: 0o711 });
   const database = new Database(join(run, "daemon.lock"), { create: true });
   try {
-    database.run("PRAGMA busy_timeout = 0");
+    // One that was killed holds it until the kernel has taken it apart.
+    database.run(`PRAGMA busy_timeout = ${DYING_MS}`);
     database.run("BEGIN EXCLUSIVE");
     return { release: () => database.close() };
   } catch (cause) {
