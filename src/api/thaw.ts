@@ -120,7 +120,20 @@ export interface DaemonStatus {
   readonly services: number;
   readonly dataDirectory: string;
   readonly runDirectory: string;
+  /** When asked for. */
+  readonly memory?: DaemonMemory;
 }
+
+/** What the daemon holds after it has let go of all that it can. */
+export interface DaemonMemory {
+  readonly rssBytes: number;
+  /** Of JavaScript objects. */
+  readonly heapBytes: number;
+  readonly objects: number;
+}
+
+/** Query of GET /thaw/v1/daemon. */
+export const daemonStatusQuerySchema = z.object({ memory: flagSchema });
 
 /** A line of a progress stream: steps as they come, then one result or one error. */
 export type ProgressLine<Result> =

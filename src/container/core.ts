@@ -66,6 +66,7 @@ export class ContainerCore {
     this.networks = new Networks({
       ...{ database, launcher, runDirectory: parts.paths.run, log },
       evict: async (network) => this.pool?.evict(network),
+      holds: (id) => this.store.find(id)?.state === "running" || this.lifecycle.isStarting(id, true),
     });
     const wirer = {
       ahead: async (owner: string, network: string) => (await this.networks.joinAhead(owner, network)).wiring,
@@ -152,10 +153,10 @@ export class ContainerCore {
     }
   }
 
-  /** Ids of containers that have, or are being given, places in networks. */
+  /** Ids of all that have, or are being given, places in networks: containers, and sandboxes made ahead. */
   inNetworks(): Set<string> {
     const running = this.store.all().filter(({ state }) => state === "running");
-    return new Set([...this.#starting, ...running.map(({ id }) => id)]);
+    return new Set([...this.#starting, ...running.map(({ id }) => id), ...(this.pool?.placed() ?? [])]);
   }
 
   /** Resolves when it has ended and nothing of its sandbox is left. */

@@ -11,6 +11,7 @@ import { ThawError } from "../common/errors.ts";
 import type { FailedMessage, LauncherEvent, RunMessage, StartedMessage } from "../launcher/generated/protocol.ts";
 import { type LauncherClient, Listeners, unreachable } from "../launcher/index.ts";
 import { exitedOutcome, failureText, milliseconds, type Outcome, type StartFailure } from "./outcome.ts";
+import { isContainerId } from "./place.ts";
 import type { PublishedPorts } from "./ports.ts";
 import type { ContainerStore } from "./store.ts";
 import type { Container } from "./types.ts";
@@ -54,6 +55,12 @@ export class Lifecycle {
   isStarting(id: string, accepted = false): boolean {
     const starting = this.#starting.get(id);
     return starting !== undefined && (!accepted || starting.accepted);
+  }
+
+  /** Stands for the start of it that the launcher has taken, if there is one under way: another start is another object. */
+  acceptedStart(id: string): object | undefined {
+    const starting = this.#starting.get(id);
+    return starting?.accepted ? starting : undefined;
   }
 
   /**
@@ -121,10 +128,15 @@ export class Lifecycle {
   handle(event: LauncherEvent): void {
     if (event.kind !== "started" && event.kind !== "failed" && event.kind !== "exited") return;
     const container = this.#parts.store.find(event.id);
-    if (!container) return;
-    if (event.kind === "started") this.started(container, event);
+    if (!container) this.#strangerDid(event);
+    else if (event.kind === "started") this.started(container, event);
     else if (event.kind === "failed") this.failed(container, event);
     else this.finish(container, exitedOutcome(event));
+  }
+
+  /** One that has no row was killed as nobody's (`reconcile`), and nobody else drops its record. */
+  #strangerDid({ kind, id }: LauncherEvent & { readonly id: string }): void {
+    if (kind !== "started" && isContainerId(id)) this.#parts.launcher.request({ kind: "forget", id }).catch(() => {});
   }
 
   /** It runs, by an event or by the launcher's record. */

@@ -23,3 +23,8 @@ export function containerPlace(containers: string, id: string): ContainerPlace {
 export function newContainerId(): string {
   return randomBytes(32).toString("hex");
 }
+
+/** Whether something is called as containers are: what has other ids belongs to others. */
+export function isContainerId(id: string): boolean {
+  return /^[0-9a-f]{64}$/.test(id);
+}

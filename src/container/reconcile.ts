@@ -10,9 +10,9 @@ import type { LauncherListing } from "../launcher/index.ts";
 import { isFrozen, restoreLimits } from "../sandbox/index.ts";
 import type { ContainerCore } from "./core.ts";
 import { exitedOutcome, milliseconds } from "./outcome.ts";
+import { isContainerId } from "./place.ts";
 import type { Container } from "./types.ts";
 
-const CONTAINER_ID = /^[0-9a-f]{64}$/;
 /** With the prefix it fits the launcher's bound on ids. */
 const CLEANUP_ID_CHARS = 56;
 
@@ -20,10 +20,13 @@ const CLEANUP_ID_CHARS = 56;
 export async function reconcileContainers(core: ContainerCore): Promise<void> {
   // Leaves first: one that is made after this reading belongs to a record that the list may not have yet.
   const leaves = await core.parts.cgroups.existing();
+  const before = whatShouldRun(core);
   const listing = await core.parts.launcher.list();
   const records = new Map(listing.containers.map((record) => [record.id, record]));
-  await removeLeaves(core, leaves, records);
-  for (const container of core.store.all()) await settleRow(core, container, records.get(container.id));
+  // What has begun or ended since is told by events, and the list is too old for it.
+  const isAsBefore = (id: string) => runOf(core, id) === before.get(id);
+  await removeLeaves(core, new Set([...leaves].filter(isAsBefore)), records);
+  for (const { id } of core.store.all()) if (isAsBefore(id)) await settleRow(core, id, records.get(id));
   await settleStrangers(core, listing);
   const running = core.store.all().filter(({ state }) => state === "running");
   await core.ports.reconcile(running, listing);
@@ -60,13 +63,25 @@ async function removeLeaves(
   }
 }
 
+/** What the launcher was asked to run before it is asked for its list; each with what its present run is known by. */
+function whatShouldRun(core: ContainerCore): Map<string, object | number | undefined> {
+  return new Map(core.store.all().map(({ id }) => [id, runOf(core, id)]));
+}
+
+/** Its start under way, or when it began to run. */
+function runOf({ store, lifecycle }: ContainerCore, id: string): object | number | undefined {
+  const container = store.find(id);
+  return lifecycle.acceptedStart(id) ?? (container?.state === "running" ? container.startedAt : undefined);
+}
+
 async function settleRow(
-  { lifecycle, parts: { cgroups } }: ContainerCore,
-  container: Container,
+  { store, lifecycle, parts: { cgroups } }: ContainerCore,
+  id: string,
   record: ContainerMessage | undefined,
 ): Promise<void> {
-  const { id, state } = container;
-  if (lifecycle.isStarting(id) && !lifecycle.isStarting(id, true)) return;
+  const container = store.find(id);
+  if (container === undefined || (lifecycle.isStarting(id) && !lifecycle.isStarting(id, true))) return;
+  const { state } = container;
   if (!record) {
     if (state === "running" || lifecycle.isStarting(id)) lifecycle.lost(container);
   } else if (record.state === ContainerState.running || record.state === ContainerState.stopping) {
@@ -88,7 +103,7 @@ async function settleRow(
 /** Records of containers that were removed while the launcher still had them. Other records are other folders'. */
 async function settleStrangers({ store, parts: { launcher } }: ContainerCore, listing: LauncherListing): Promise<void> {
   for (const record of listing.containers) {
-    if (!CONTAINER_ID.test(record.id) || store.find(record.id)) continue;
+    if (!isContainerId(record.id) || store.find(record.id)) continue;
     await launcher.request({ kind: isLive(record) ? "kill" : "forget", id: record.id }).catch(() => {});
   }
 }
@@ -97,7 +112,6 @@ async function removeDirectories({ store, parts }: ContainerCore): Promise<void>
   const { containers } = parts.paths;
   const names = await readdir(containers).catch(() => []);
   for (const name of names) {
-    if (CONTAINER_ID.test(name) && !store.find(name))
-      await rm(join(containers, name), { recursive: true, force: true });
+    if (isContainerId(name) && !store.find(name)) await rm(join(containers, name), { recursive: true, force: true });
   }
 }

@@ -100,7 +100,11 @@ export class World {
     await world.#containers.reconcile();
     await base.images.sweep();
     for (const finding of await world.#checkpoints.recover()) log.info(finding);
-    base.launcher.onReconnect(() => void world.#launcherCameBack());
+    let last = Promise.resolve();
+    base.launcher.onReconnect(() => {
+      // One after another: what the one before still does is of an older launcher.
+      last = last.then(() => world.#launcherCameBack());
+    });
     return world;
   }
 

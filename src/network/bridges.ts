@@ -17,15 +17,18 @@ const ENODEV = 19;
 export class Bridges {
   readonly #host: HostNetworks;
   readonly #store: NetworkStore;
+  readonly #holds: (owner: string) => boolean;
   /** Ids of networks that the table knows in this run of the daemon. */
   readonly #up = new Set<string>();
   #tableMade = false;
   #closed = false;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(host: HostNetworks, store: NetworkStore) {
+  /** @param holds  whether an owner of endpoints has its published ports by now. */
+  constructor(host: HostNetworks, store: NetworkStore, holds: (owner: string) => boolean) {
     this.#host = host;
     this.#store = store;
+    this.#holds = holds;
   }
 
   /** Resolves with the number of a network's bridge, which is there then. @throws ThawError DEPENDENCY_MISSING, UNSUPPORTED_MACHINE. */
@@ -120,8 +123,10 @@ export class Bridges {
     this.#store.setFact("table", false);
   }
 
+  /** Without those whose start is not that far: it may fail, and nobody would take its ports out again. */
   #published(): string[] {
-    return this.#store.endpoints().flatMap((end) => end.ports.flatMap((port) => elementText(port, end)));
+    const holding = this.#store.endpoints().filter(({ owner }) => this.#holds(owner));
+    return holding.flatMap((end) => end.ports.flatMap((port) => elementText(port, end)));
   }
 
   #networksUp(): Network[] {

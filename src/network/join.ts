@@ -16,6 +16,8 @@ export interface NetworksParts {
   readonly log: (line: string) => void;
   /** Ends what was made ahead in a network. */
   readonly evict?: (network: string) => Promise<void>;
+  /** Whether an owner of places has its published ports by now; always when not given. */
+  readonly holds?: (owner: string) => boolean;
 }
 
 /** What a container wants of its networks. */

@@ -46,11 +46,11 @@ export class Networks implements NetworkManager {
   readonly #evict: (network: string) => Promise<void>;
 
   /** @throws ThawError when the database cannot be read. */
-  constructor({ database, launcher, runDirectory, log, evict = async () => {} }: NetworksParts) {
+  constructor({ database, launcher, runDirectory, log, evict = async () => {}, holds = () => true }: NetworksParts) {
     this.#evict = evict;
     this.#store = new NetworkStore(database);
     this.#host = new HostNetworks(launcher, runDirectory);
-    this.#bridges = new Bridges(this.#host, this.#store);
+    this.#bridges = new Bridges(this.#host, this.#store, holds);
     this.#endpoints = new Endpoints(this.#store, this.#host);
     this.#names = new NameServers(this.#store, log);
   }

@@ -14,6 +14,7 @@
  * What is parked is not worth keeping over a restart of the daemon: `reset` ends it.
  */
 import { randomBytes } from "node:crypto";
+import { ThawError } from "../common/errors.ts";
 import {
   type ChildOp,
   ContainerState,
@@ -93,6 +94,11 @@ export class SandboxPool {
     return this.#shapes.sizes();
   }
 
+  /** Ids of those that have, or are being given, places in networks. */
+  placed(): ReadonlySet<string> {
+    return this.#placed;
+  }
+
   /**
    * Begins anew: ends everything that is parked, by whatever daemon it was made, and forgets what was in use.
    * @throws ThawError LAUNCHER_FAILED.
@@ -100,9 +106,13 @@ export class SandboxPool {
   async reset(): Promise<void> {
     this.#shapes.clear();
     this.#starting.clear();
+    this.#claimed.clear();
     this.#making = undefined;
+    // Those of a launcher that is gone are not on its successor's list.
+    const placed = [...this.#placed];
     const { containers } = await this.#launcher.list();
-    await this.#end(containers.map(({ id }) => id).filter(isAhead));
+    const ids = containers.map(({ id }) => id).filter(isAhead);
+    await this.#end([...new Set([...ids, ...placed])]);
   }
 
   /** Ends what is parked in a network, which shall be removed. @throws ThawError LAUNCHER_FAILED. */
@@ -194,6 +204,8 @@ export class SandboxPool {
   #happened(event: LauncherEvent): void {
     if (event.kind === "parked") {
       if (this.#making?.id === event.id) this.#making.shape.parked.add(event.id);
+      // It was asked for before a reset, and nobody would ever claim or end it.
+      else this.#drop(event.id, "kill");
       this.#made(event.id);
     } else if (event.kind === "taken") {
       this.#forget(event.id);
@@ -246,6 +258,7 @@ export class SandboxPool {
     this.#making = { id, shape };
     try {
       const part = await this.#partOf(shape, id);
+      if (this.#making?.id !== id) throw new ThawError("CANCELLED", "the pool began anew meanwhile");
       const plan = part.map((op) => renameLeaves(op, shape.leaves, id));
       await this.#launcher.request({ kind: "prepare", id, plan, cleanup: this.#cgroups.remove(id) });
     } catch {
@@ -257,8 +270,9 @@ export class SandboxPool {
 
   async #partOf({ part, leaves, network }: Shape, id: string): Promise<readonly Op[]> {
     if (network === undefined || this.#wirer === undefined) return part;
-    const wiring = await this.#wirer.ahead(id, network);
+    // Before it has a place, so that nobody takes the place for one that was left over.
     this.#placed.add(id);
+    const wiring = await this.#wirer.ahead(id, network);
     return wiredPart(part, leaves, wiring);
   }
 

@@ -5,9 +5,10 @@ import { readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import type { RouteName } from "../../api/routes.ts";
 import { API_VERSION, type InfoAnswer, MIN_API_VERSION, type VersionAnswer } from "../../api/system.ts";
-import { daemonStopSchema } from "../../api/thaw.ts";
+import { daemonStatusQuerySchema, daemonStopSchema } from "../../api/thaw.ts";
 import { VERSION } from "../../common/version.ts";
 import type { Call, Handler } from "../call.ts";
+import { heldMemory } from "../memory.ts";
 import type { Parts } from "../parts.ts";
 
 type SystemRoutes = "ping" | "pingHead" | "version" | "info" | "daemonStatus" | "daemonStop";
@@ -18,7 +19,10 @@ export function systemRoutes(parts: Parts): Record<SystemRoutes & RouteName, Han
     pingHead: ping,
     version: async (call) => call.json(version()),
     info: async (call) => call.json(info(parts)),
-    daemonStatus: async (call) => call.json(parts.control.status()),
+    daemonStatus: async (call) => {
+      const { memory } = call.query(daemonStatusQuerySchema);
+      call.json(memory ? { ...parts.control.status(), memory: heldMemory() } : parts.control.status());
+    },
     daemonStop: async (call) => {
       const { force } = await call.body(daemonStopSchema);
       const end = await parts.control.stop(force);
