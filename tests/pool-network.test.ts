@@ -27,7 +27,7 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
   const events: LauncherEvent[] = [];
 
   beforeAll(async () => {
-    world = await openWorld(undefined, { pauseMs: 1 });
+    world = await openWorld(undefined, { pauseMs: 1, keepMs: 600_000 });
     world.launcher.onEvent((event) => events.push(event));
   });
 
@@ -119,5 +119,18 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
     const id = await wired();
     await world.launcher.request({ kind: "kill", id });
     await until(() => networks.endpointsOf(id).length === 0);
+  });
+
+  test("one whose container failed before it took it ends at once", async () => {
+    if (world.cgroups.layout.version === 2) return;
+    await wired();
+    const from = events.length;
+    const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const ports = [{ hostAddress: "127.0.0.1", hostPort: taken.port, containerPort: 80, protocol: "tcp" as const }];
+    const { id } = await world.containers.create(specOf(world, ["true"], { network: BRIDGE, ports }));
+    await expect(world.containers.start(id)).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    taken.stop(true);
+    await until(() => events.slice(from).some((event) => event.kind === "exited" && event.id.startsWith("pool-")));
+    await world.containers.remove(id, { force: true });
   });
 });

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-enum { BUCKETS = 256, CLEANUP_TRIES = 400, CLEANUP_PAUSE_MS = 5 };
+enum { BUCKETS = 256, CLEANUP_TRIES = 400, CLEANUP_PAUSE_MS = 5, PORT_TRIES = 12 };
 
 static struct list containers;
 static struct list processes[BUCKETS];
@@ -296,6 +296,16 @@ void container_advance(struct container *c)
 		plan_finished(c);
 	else if (done < 0)
 		maybe_finish(c);
+}
+
+static void retry_advance(struct timer *t)
+{
+	container_advance(container_of(t, struct container, retry));
+}
+
+bool container_try_again(struct container *c)
+{
+	return !host.sync && ++c->plan.tries <= PORT_TRIES && timer_start(&c->retry, CLEANUP_PAUSE_MS, retry_advance) == 0;
 }
 
 static void awaited_died(struct container *c, const struct process *p, int status)

@@ -291,6 +291,9 @@ struct list *container_all(void);
 struct container *container_new(struct wire_str id, int *error);
 int container_begin(struct container *c, struct wire_bytes plan, struct wire_bytes cleanup);
 void container_advance(struct container *c);
+/* Goes on with its plan a little later, some times: a process that was just made keeps a port that is free otherwise,
+ * because it has copies of the launcher's descriptors until it closes them. False when it was often enough. */
+bool container_try_again(struct container *c);
 void container_phase(struct container *c, uint8_t phase, uint64_t ns);
 void container_fail(struct container *c, uint32_t op, uint16_t code, int error, int status, const char *detail);
 void container_kill(struct container *c);

@@ -408,6 +408,11 @@ int plan_step(struct container *c, struct progress *p)
 		} else {
 			error = host_perform(c, code, &fields, index, &what);
 		}
+		if (error == -EADDRINUSE && p == &c->plan && code == OP_PORT_HOLD && container_try_again(c)) {
+			p->at = start;
+			p->index = index;
+			return 0;
+		}
 		if (error < 0) {
 			if (p == &c->cleanup && error == -EBUSY) { /* the caller tries again later */
 				p->at = start;

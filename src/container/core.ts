@@ -128,11 +128,15 @@ export class ContainerCore {
     const { id, spec } = container;
     if (this.#starting.has(id)) throw new ThawError("WRONG_STATE", `${spec.name} is being started already`);
     this.#starting.add(id);
+    let ahead: string | undefined;
     try {
       await this.lifecycle.finishing(id);
-      const plan = await planOf(await this.#network(container));
+      ahead = this.#claim(container);
+      const plan = await planOf(await joinNetworks(this.networks, container, ahead));
       return await this.lifecycle.begin(container, runOf(spec, this.place(id), plan), describe);
     } catch (error) {
+      // The plan may have failed before it took it, and its address is given back now.
+      if (ahead !== undefined) this.pool?.drop(ahead);
       this.attachments.end(id);
       this.networks.leave(id);
       throw error;
@@ -141,16 +145,9 @@ export class ContainerCore {
     }
   }
 
-  async #network(container: Container): Promise<ContainerNetwork> {
+  #claim(container: Container): string | undefined {
     const { networks, pool, parts } = this;
-    const place = this.place(container.id);
-    const ahead = pool && claimAhead({ pool, networks, cgroups: parts.cgroups }, container, place);
-    try {
-      return await joinNetworks(networks, container, ahead);
-    } catch (error) {
-      if (ahead !== undefined) pool?.drop(ahead);
-      throw error;
-    }
+    return pool && claimAhead({ pool, networks, cgroups: parts.cgroups }, container, this.place(container.id));
   }
 
   /** Ids of all that have, or are being given, places in networks: containers, and sandboxes made ahead. */

@@ -31,12 +31,16 @@ const RETRY_MS = 20;
 /** Resolves when there are no more. @throws ThawError as the daemon says of what failed. */
 export async function churn(home: Home, options: ChurnOptions): Promise<void> {
   let next = 0;
+  let isOver = false;
   const work = async () => {
     const port = await freePort();
-    while (await options.more()) {
+    while (!isOver && (await options.more())) {
       const number = next++;
       const from = performance.now();
-      await make(home, number, port, options);
+      await make(home, number, port, options).catch((error: unknown) => {
+        isOver = true;
+        throw error;
+      });
       options.done(performance.now() - from);
     }
   };
