@@ -35,6 +35,7 @@ export interface LeakResult {
 
 const THOUSAND = 1000;
 const SETTLE_MS = 90_000;
+const SETTLE_POLL_MS = 1000;
 /** Directories go a moment after their containers. */
 const GRACE_MS = 5000;
 const POLL_MS = 250;
@@ -92,7 +93,11 @@ function rowsOf(samples: readonly number[], ended: readonly number[], { atOnce, 
 /** The levels when nothing is under way. */
 async function quietLevel(home: Home, { settle }: LeakOptions): Promise<Level> {
   const until = performance.now() + SETTLE_MS;
-  while (settle && performance.now() < until && (await takeCensus(home.paths)).parked > 0) await Bun.sleep(1000);
+  while (settle && performance.now() < until) {
+    // First, because the pool makes new ones a moment after the last was taken.
+    await Bun.sleep(SETTLE_POLL_MS);
+    if ((await takeCensus(home.paths)).parked === 0) break;
+  }
   return level(home);
 }
 
