@@ -62,7 +62,15 @@ described(`the daemon${why}`, () => {
   });
 
   test("does not serve everybody", async () => {
-    const child = cli.start(["ps"], "ignore", ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    const child = cli.start(["ps"], "ignore", [
+      "env",
+      "-C",
+      "/",
+      "setpriv",
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+    ]);
     const { exitCode, stderr } = await outcome(child);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/thaw: .*\n {2}hint: Run .*as root/);

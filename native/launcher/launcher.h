@@ -248,6 +248,9 @@ int tty_open(struct child *child);
 
 /* --- outside.c --------------------------------------------------------------------------------------------- */
 int outside_init(void);
+/* To the root of our mount namespace, and back to the one we were started in: they differ in a chroot. */
+int outside_leave_chroot(void);
+int outside_enter_chroot(void);
 int outside_leave(struct child *child);
 /* The host's files can be opened, and nothing attached, until `outside_return`. */
 int outside_look(struct child *child);

@@ -100,6 +100,16 @@ int outside_init(void)
 	return host.nursery_ns < 0 ? host.nursery_ns : 0;
 }
 
+int outside_leave_chroot(void)
+{
+	return setns(host.own_mnt_ns, CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
+int outside_enter_chroot(void)
+{
+	return fchdir(host.root_fd) < 0 || chroot(".") < 0 ? -errno : 0;
+}
+
 /* --- in the child --------------------------------------------------------------------------------------------------- */
 
 int outside_leave(struct child *child)
@@ -119,8 +129,11 @@ int outside_look(struct child *child)
 	if (!child->inside)
 		return 0;
 	/* to the launcher's own root, which is not the namespace's when it runs in a chroot */
-	if (setns(host.own_mnt_ns, CLONE_NEWNS) < 0 || fchdir(host.root_fd) < 0 || chroot(".") < 0)
-		return child_fail(child, -errno, "looking at the host's files");
+	int error = outside_leave_chroot();
+	if (error == 0)
+		error = outside_enter_chroot();
+	if (error < 0)
+		return child_fail(child, error, "looking at the host's files");
 	child->inside = false;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -111,6 +112,14 @@ int userns_make(struct container *c, const struct op_user_make *op)
 	/* shares our memory, so nothing is copied; without an exit signal it disturbs no one */
 	int flags = CLONE_VM | CLONE_FILES | CLONE_NEWUSER | (int)op->namespaces;
 	pid_t own = getpid(), pid = clone(keep_alive, stack + sizeof(stack), flags, &own);
+	/* the kernel refuses that to who is in a chroot */
+	if (pid < 0 && errno == EPERM && outside_leave_chroot() == 0) {
+		pid = clone(keep_alive, stack + sizeof(stack), flags, &own);
+		int refused = errno;
+		if (outside_enter_chroot() < 0)
+			abort(); /* every path would mean another file from now on */
+		errno = refused;
+	}
 	if (pid < 0)
 		return -errno;
 	int error = write_map(pid, "uid_map", op);

@@ -16,7 +16,7 @@ export async function askFor(host: string, port: number, path: string): Promise<
   const from = performance.now();
   let firstByteMs = 0;
   let text = "";
-  const socket = await Bun.connect({
+  const connecting = Bun.connect({
     hostname: host,
     port,
     socket: {
@@ -35,9 +35,10 @@ export async function askFor(host: string, port: number, path: string): Promise<
       error: (_, error) => reject(failure(error.message)),
     },
   });
+  connecting.catch((error: Error) => reject(failure(error.message)));
   return promise.finally(() => {
     clearTimeout(timer);
-    socket.end();
+    connecting.then((socket) => socket.end()).catch(() => undefined);
   });
 }
 

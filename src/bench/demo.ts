@@ -119,6 +119,8 @@ async function coldStarts({ client }: Context, { service }: Resolved, path: stri
       Image: service.image,
       ...(service.command === undefined ? {} : { Cmd: service.command }),
       HostConfig: {
+        // As a service has it: a port that the launcher holds, in which the request waits until the program accepts.
+        NetworkMode: "none",
         PortBindings: {
           [`${port.containerPort}/tcp`]: [{ HostIp: port.hostAddress, HostPort: String(port.hostPort) }],
         },
