@@ -18,6 +18,7 @@ tar                               tar
 xz                                xz-utils
 zstd                              zstd
 mmdebstrap                        mmdebstrap
+ip                                iproute2
 /usr/sbin/nft                     nftables
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 "
