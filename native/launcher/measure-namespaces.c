@@ -104,19 +104,11 @@ static int repeat(struct measure *m, const struct kind *k)
 	return error;
 }
 
-/* The kernel makes no user namespace for who is in a chroot: to the root of the mount namespace. */
-static void leave_chroot(void)
-{
-	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	(void)!setns(fd, CLONE_NEWNS);
-	close_fd(&fd);
-}
-
 /* Runs the loop in a user namespace that may have one namespace of the kind besides its first. */
 static int repeat_limited(struct measure *m, const struct kind *k)
 {
 	char path[64];
-	leave_chroot();
+	measure_leave_chroot();
 	if (unshare(CLONE_NEWUSER | k->flag) < 0)
 		return measure_error(k->name);
 	snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", k->name);
@@ -144,7 +136,7 @@ struct shared {
 
 static void user_child(struct shared *s)
 {
-	leave_chroot();
+	measure_leave_chroot();
 	uint64_t t = now_ns();
 	s->error = unshare(CLONE_NEWUSER) < 0 ? errno : 0;
 	s->taken = now_ns() - t;

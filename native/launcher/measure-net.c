@@ -224,6 +224,7 @@ int measure_net(struct measure *m)
 {
 	if (m->parallel > MAX_PARALLEL || (strcmp(m->how, "none") && strcmp(m->how, "lo") && strcmp(m->how, "veth")))
 		return MEASURE_USAGE;
+	measure_leave_chroot();
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
 		return measure_error("a user and a network namespace");
 	int base = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

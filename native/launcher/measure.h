@@ -45,6 +45,8 @@ void gate_open(uint32_t *gate);
 int measure_mount(struct measure *m);
 int measure_unshare(struct measure *m);
 int measure_namespace(struct measure *m);
+/* To the root of the mount namespace: the kernel makes no user namespace for who is in a chroot. */
+void measure_leave_chroot(void);
 int measure_net(struct measure *m);
 int measure_cgroup(struct measure *m);
 

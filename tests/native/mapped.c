@@ -14,7 +14,7 @@
 
 enum { FIRST = 1 << 30, LAYERS = 40, OWNER = 1000, UNABLE = 77 };
 
-struct host host = { .proc_fd = -1 };
+struct host host = { .proc_fd = -1, .own_mnt_ns = -1, .root_fd = -1 };
 char **launcher_argv;
 bool launcher_ending;
 
@@ -118,6 +118,8 @@ int main(void)
 	snprintf(work, sizeof(work), "%s", in_base("work"));
 	host.stage = stage;
 	host.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	host.own_mnt_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	host.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct buf lowers = { 0 };
 	make_layers(&lowers);
 	struct op_root_overlay op = { .lowers = { lowers.p, (uint32_t)lowers.len, LAYERS },
