@@ -35,6 +35,9 @@ test("the published ports of a table are read from its listing, when its rules a
     "ports6 { 2001:db8::1 . tcp . 81 }",
   ];
   expect(publishedKeys(listing, true)).toEqual(keys);
+  // As a machine without an /etc/protocols lists it.
+  const numbers = listing.replace(/tcp \. /g, "6 . ").replace(/udp \. /g, "17 . ");
+  expect(publishedKeys(numbers, true)).toEqual(keys);
   expect(publishedKeys(listing, false)).toBeUndefined();
   expect(withdrawText("thaw-0", keys.slice(0, 1))).toBe("delete element inet thaw-0 any4 { tcp . 80 }\n");
 });

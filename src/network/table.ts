@@ -149,8 +149,13 @@ export function publishedKeys(listing: string, guard: boolean): string[] | undef
     const name = /^(any4|any6|ports4|ports6) \{/.exec(text)?.[1];
     const elements = /elements = \{([^}]*)\}/.exec(text)?.[1] ?? "";
     if (name === undefined) return [];
-    return [...elements.matchAll(/([^\s,][^,]*?) : /g)].map(([, key]) => `${name} { ${key} }`);
+    return [...elements.matchAll(/([^\s,][^,]*?) : /g)].map(([, key = ""]) => `${name} { ${withProtocolName(key)} }`);
   });
+}
+
+/** Without an /etc/protocols nft has numbers for names. */
+function withProtocolName(key: string): string {
+  return key.replace(/\b6 \. (\d+)$/, "tcp . $1").replace(/\b17 \. (\d+)$/, "udp . $1");
 }
 
 /** Takes published ports out of the maps; all of them must be there. */
