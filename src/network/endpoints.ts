@@ -1,5 +1,6 @@
 /** Giving places in networks to containers: addresses, interfaces, names; and taking them back. */
 import { ThawError } from "../common/errors.ts";
+import { isAhead } from "../sandbox/index.ts";
 import { macBytes, macOf } from "./address.ts";
 import type { HostNetworks } from "./host.ts";
 import { AddressPool } from "./ipam.ts";
@@ -38,7 +39,7 @@ export class Endpoints {
     this.#host = host;
     this.#nextVeth = Math.floor(Math.random() * VETHS);
     for (const network of store.networks()) this.addNetwork(network);
-    for (const endpoint of store.endpoints()) this.#reserve(endpoint);
+    for (const endpoint of this.#unique()) this.#reserve(endpoint);
   }
 
   addNetwork({ id, name, subnet, subnet6 }: Network): void {
@@ -89,8 +90,7 @@ export class Endpoints {
   handOver(endpoint: Endpoint, wish: EndpointWish): Endpoint {
     const names = [...new Set(wish.names.map((name) => name.toLowerCase()))];
     const given: Endpoint = { ...endpoint, ...wish, names };
-    this.#store.saveEndpoint(given);
-    if (given.owner !== endpoint.owner) this.#store.removeEndpoints(endpoint.owner, endpoint.networkId);
+    this.#store.moveEndpoint(endpoint, given);
     return given;
   }
 
@@ -109,6 +109,22 @@ export class Endpoints {
     const pools = this.#pools.get(id);
     if (pools) return pools;
     throw new ThawError("NETWORK_NOT_FOUND", `the network ${name} was removed`, { hint: "See thaw network ls." });
+  }
+
+  /**
+   * An address has one owner, the last who was given it. A row of an earlier one may be there, because a full disk kept
+   * it from being removed; it must not keep the daemon from starting.
+   */
+  #unique(): Endpoint[] {
+    const byAddress = new Map<string, Endpoint>();
+    for (const endpoint of this.#store.endpoints()) {
+      const key = `${endpoint.networkId} ${endpoint.ip}`;
+      const other = byAddress.get(key);
+      const loser = other !== undefined && isAhead(endpoint.owner) ? endpoint : other;
+      if (loser !== undefined) this.#store.removeEndpoints(loser.owner, loser.networkId);
+      if (loser !== endpoint) byAddress.set(key, endpoint);
+    }
+    return [...byAddress.values()];
   }
 
   #reserve({ networkId, ip, ip6 }: Endpoint): void {

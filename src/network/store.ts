@@ -5,6 +5,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { databaseError, migrate } from "../common/database.ts";
+import { ThawError } from "../common/errors.ts";
 import type { Endpoint, Network } from "./types.ts";
 
 const SCHEMA = [
@@ -81,6 +82,25 @@ export class NetworkStore {
     const { owner, networkId } = endpoint;
     this.#write("INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?)", owner, networkId, JSON.stringify(endpoint));
     this.#remember(endpoint);
+  }
+
+  /** Gives an endpoint to another owner, in one step: two owners of an address would be none. @throws ThawError NO_SPACE. */
+  moveEndpoint(from: Endpoint, to: Endpoint): void {
+    const move = this.#database.transaction(() => {
+      this.#write("DELETE FROM endpoints WHERE owner = ? AND network = ?", from.owner, from.networkId);
+      this.#write("INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?)", to.owner, to.networkId, JSON.stringify(to));
+    });
+    try {
+      move();
+    } catch (error) {
+      throw error instanceof ThawError ? error : databaseError(error, "cannot record the networks");
+    }
+    this.#endpoints.set(
+      from.owner,
+      this.endpoints(from.owner).filter(({ networkId }) => networkId !== from.networkId),
+    );
+    if (this.endpoints(from.owner).length === 0) this.#endpoints.delete(from.owner);
+    this.#remember(to);
   }
 
   /** Of one network, or all of an owner. A disk that is full keeps them in the database until the next start. */
