@@ -5,11 +5,10 @@
  * because back to back hides what sporadic starts pay; the critical path also several at a time. Everything is made in
  * directories, cgroup leaves and namespaces of the benchmark's own, which are gone at its end, also when it is interrupted.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../../api/texts.ts";
+import { interruptible, milliseconds } from "../interruptible.ts";
 import { makeReport, publish } from "../report.ts";
 import type { Row } from "../schema.ts";
 import { commandLanes } from "./commands.ts";
@@ -35,7 +34,6 @@ const NAMES = Object.keys(CRITICAL) as CriticalName[]; // the keys of a literal
 /** Long enough for some paced runs, short enough that all rows see the same of the machine. */
 const SLICE_SECONDS = 0.5;
 const MOST_AT_ONCE = 64;
-const INTERRUPTED = 130;
 const HELP = `
 Rows of the critical path:
 ${NAMES.map((name) => `  ${name.padEnd(20)}${CRITICAL[name]}`).join("\n")}
@@ -86,27 +84,11 @@ function names(text: string): CriticalName[] {
   });
 }
 
-function milliseconds(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0) throw new InvalidArgumentError("expected a duration such as 20ms");
-  return ms;
-}
-
 async function runCreate(options: CreateOptions): Promise<void> {
-  const interrupt = new AbortController();
-  const stop = () => interrupt.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
-  const directory = await mkdtemp(join(tmpdir(), "thaw-bench-"));
-  try {
-    const rows = await measureAll(options, directory, interrupt.signal);
+  await interruptible(async (directory, signal) => {
+    const rows = await measureAll(options, directory, signal);
     await publish(await makeReport("create", rows), options, renderCreate);
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    console.error("interrupted");
-    process.exitCode = INTERRUPTED;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function measureAll(options: CreateOptions, directory: string, signal: AbortSignal): Promise<Row[]> {

@@ -5,11 +5,9 @@
  * Everything is made in namespaces, directories and cgroup leaves of the benchmark's own, which are gone at its end,
  * also when it is interrupted.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+
 import { Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../../api/texts.ts";
+import { interruptible, milliseconds } from "../interruptible.ts";
 import { makeReport, publish } from "../report.ts";
 import type { Row } from "../schema.ts";
 import { cgroupCases } from "./cgroups.ts";
@@ -31,7 +29,6 @@ interface PrimitivesOptions {
 }
 
 const NAMES = Object.keys(FIGURES) as FigureName[]; // the keys of a literal
-const INTERRUPTED = 130;
 
 export function primitivesCommand(): Command {
   return new Command("primitives")
@@ -92,27 +89,11 @@ function listOption(flags: string, description: string, most: number, usual: rea
   return new Option(flags, description).argParser(read).default(usual, usual.join(","));
 }
 
-function milliseconds(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0) throw new InvalidArgumentError("expected a duration such as 20ms");
-  return ms;
-}
-
 async function runPrimitives(options: PrimitivesOptions): Promise<void> {
-  const interrupt = new AbortController();
-  const stop = () => interrupt.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
-  const directory = await mkdtemp(join(tmpdir(), "thaw-bench-"));
-  try {
-    const rows = await measureAll(options, directory, interrupt.signal);
+  await interruptible(async (directory, signal) => {
+    const rows = await measureAll(options, directory, signal);
     await publish(await makeReport("primitives", rows), options, renderFigures);
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    console.error("interrupted");
-    process.exitCode = INTERRUPTED;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function measureAll(options: PrimitivesOptions, directory: string, signal: AbortSignal): Promise<Row[]> {
