@@ -9,7 +9,7 @@ import type { Paths } from "../common/paths.ts";
 import { exitCodeOf } from "../container/index.ts";
 import type { RunStep, StepRunner } from "../image/index.ts";
 import { Stdio } from "../launcher/generated/protocol.ts";
-import { type LauncherClient, runToEnd } from "../launcher/index.ts";
+import { type LauncherClient, type LauncherStream, runToEnd } from "../launcher/index.ts";
 import { initLayerDir } from "../rootfs/index.ts";
 import {
   type Cgroups,
@@ -46,14 +46,12 @@ export class ContainerStepRunner implements StepRunner {
     step.signal?.throwIfAborted();
     const plan = await this.#plan(id, step);
     // Attached before it runs, so that no output is missed: the launcher waits for a container of that id.
-    const output = launcher.attach(id, { stdin: false, stdout: true, stderr: true });
-    const copied = output.then(async (stream) => {
-      const reader = new StdcopyReader((_, bytes) => step.onOutput(bytes));
-      for await (const chunk of stream.output()) reader.push(chunk);
-    });
+    const stream = await launcher.attach(id, { stdin: false, stdout: true, stderr: true });
+    const copied = copyOutput(stream, step);
     copied.catch(() => undefined);
     step.signal?.addEventListener("abort", kill, { once: true });
     try {
+      step.signal?.throwIfAborted();
       const cleanup = cleanupPlan(cgroups, id);
       const run = { kind: "run", id, sandbox: "", stdio: Stdio.pipes, log: "", plan, cleanup } as const;
       const { waitStatus } = await runToEnd(launcher, run);
@@ -61,7 +59,7 @@ export class ContainerStepRunner implements StepRunner {
       return { exitCode: exitCodeOf(waitStatus) };
     } finally {
       step.signal?.removeEventListener("abort", kill);
-      void output.then((stream) => stream.close()).catch(() => undefined);
+      stream.close();
     }
   }
 
@@ -93,4 +91,9 @@ function resolverBind(): SandboxBind[] {
   } catch {
     return [];
   }
+}
+
+async function copyOutput(stream: LauncherStream, step: RunStep): Promise<void> {
+  const reader = new StdcopyReader((_, bytes) => step.onOutput(bytes));
+  for await (const chunk of stream.output()) reader.push(chunk);
 }
