@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { LauncherEvent } from "../src/launcher/generated/protocol.ts";
 import type { NetworkChoice } from "../src/network/index.ts";
 import { Outside } from "./support/outside.ts";
+import { pooledTest } from "./support/pooled-test.ts";
 import {
   closeWorld,
   leftovers,
@@ -61,24 +62,22 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
   const lastAddress = (text: string) =>
     /^(\d+\.\d+\.\d+\.\d+)\t(?!localhost)/m.exec(text.replace(/^127.*$/gm, ""))?.[1] ?? "none";
 
-  test("the container has the address that the sandbox was wired with, and its files say so", async () => {
+  pooledTest("the container has the address that the sandbox was wired with, and its files say so", async () => {
     const alone = await look();
     expect(alone.exitCode).toBe(0);
-    if (world.cgroups.layout.version === 2) return;
     const ready = await wired();
     const { networks } = world.containers;
     // It is nobody's place yet, so nobody is shown it.
     expect(networks.endpointsIn(networks.get("bridge"))).toEqual([]);
     const ip = networks.endpointsOf(ready)[0]?.ip ?? "";
-    const ahead = await look();
+    const pooled = await look();
     expect(events).toContainEqual(expect.objectContaining({ kind: "taken", id: ready }));
-    expect(lastAddress(ahead.stdout)).toBe(ip);
-    expect(ahead.stdout).toContain(`|-- ${ip}`);
-    expect(ahead.stdout).toContain("eth0\t00000000");
+    expect(lastAddress(pooled.stdout)).toBe(ip);
+    expect(pooled.stdout).toContain(`|-- ${ip}`);
+    expect(pooled.stdout).toContain("eth0\t00000000");
   });
 
-  test("what asks for an address of its own, or for more networks, is wired when it starts", async () => {
-    if (world.cgroups.layout.version === 2) return;
+  pooledTest("what asks for an address of its own, or for more networks, is wired when it starts", async () => {
     const { gateway } = world.containers.networks.get("bridge").subnet;
     const ip = gateway.replace(/\d+$/, "77");
     const own = await look({ network: { ...BRIDGE, attachments: [{ ...BRIDGE.attachments[0], ip }] } });
@@ -113,16 +112,14 @@ describe.skipIf(missing !== undefined)(`wired ahead${missing === undefined ? "" 
     }
   });
 
-  test("one that dies gives its address back", async () => {
-    if (world.cgroups.layout.version === 2) return;
+  pooledTest("one that dies gives its address back", async () => {
     const { networks } = world.containers;
     const id = await wired();
     await world.launcher.request({ kind: "kill", id });
     await until(() => networks.endpointsOf(id).length === 0);
   });
 
-  test("one whose container failed before it took it ends at once", async () => {
-    if (world.cgroups.layout.version === 2) return;
+  pooledTest("one whose container failed before it took it ends at once", async () => {
     await wired();
     const from = events.length;
     const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });

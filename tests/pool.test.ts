@@ -1,5 +1,5 @@
 /** Sandboxes made ahead: that what is taken is what would have been made, and that nothing stale or dead is. */
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { startOf } from "../src/container/index.ts";
 import { ContainerState, type LauncherEvent } from "../src/launcher/generated/protocol.ts";
 import { SandboxPool } from "../src/sandbox/index.ts";
 import { makePerlRoot, SERVER_ARGV, SERVER_PORT } from "./support/perl-root.ts";
+import { pooledTest } from "./support/pooled-test.ts";
 import {
   closeWorld,
   launcherPids,
@@ -50,7 +51,6 @@ function openPool(keepMs = 60_000): SandboxPool {
 
 const parked = (open: SandboxPool) => [...open.sizes().values()].reduce((sum, size) => sum + size, 0);
 const taken = () => events.filter(({ kind }) => kind === "taken").length;
-const v2 = () => world.cgroups.layout.version === 2;
 const shell = (script: string, wanted = {}) => runToEnd(world, ["sh", "-c", script], { hostname: "box", ...wanted });
 
 /** Everything a program can easily see of its sandbox. */
@@ -75,25 +75,23 @@ function general(text: string): string[] {
     .map((line) => line.replace(/(lowerdir|upperdir|workdir)[^ ,]*/g, "$1"));
 }
 
-test("a container in a sandbox made ahead sees what it would see in one of its own", async () => {
+pooledTest("a container in a sandbox made ahead sees what it would see in one of its own", async () => {
   const limits = { memory: 64 << 20, nanoCpus: 5e8, pids: 77 };
   const script = `${LOOK}; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes`;
   const alone = await shell(script, { limits });
   const open = openPool();
   await shell("true");
-  if (v2()) return;
   await until(() => parked(open) > 0);
-  const ahead = await shell(script, { limits });
+  const pooled = await shell(script, { limits });
   expect(taken()).toBe(1);
-  expect(ahead.exitCode).toBe(0);
-  expect(general(ahead.stdout)).toEqual(general(alone.stdout));
-  expect(ahead.stdout).toContain("77\n");
+  expect(pooled.exitCode).toBe(0);
+  expect(general(pooled.stdout)).toEqual(general(alone.stdout));
+  expect(pooled.stdout).toContain("77\n");
 });
 
-test("what another shape wants is never taken from it", async () => {
+pooledTest("what another shape wants is never taken from it", async () => {
   const open = openPool();
   await shell("true");
-  if (v2()) return;
   await until(() => parked(open) > 0);
   const shm = await shell("cat /proc/mounts", { isolation: { shmBytes: 4 << 20 } });
   expect(shm.stdout).toMatch(/\/dev\/shm .*size=4096k/);
@@ -102,17 +100,16 @@ test("what another shape wants is never taken from it", async () => {
   expect(taken()).toBe(0);
 });
 
-test("what the launcher only does on the host holds nothing up", async () => {
+pooledTest("what the launcher only does on the host holds nothing up", async () => {
   const open = openPool();
   await world.launcher.request({ kind: "run", id: "nothing", sandbox: "", stdio: 0, log: "", plan: [], cleanup: [] });
   await shell("true");
-  if (!v2()) await until(() => parked(open) > 0);
+  await until(() => parked(open) > 0);
 });
 
-test("one that died meanwhile costs nobody a start", async () => {
+pooledTest("one that died meanwhile costs nobody a start", async () => {
   const open = openPool();
   await shell("true");
-  if (v2()) return;
   await until(() => parked(open) > 0);
   events = [];
   const [launcher] = launcherPids(world.paths).filter((pid) => statusOf(pid, "Name") === "thaw-launcher");
@@ -122,10 +119,9 @@ test("one that died meanwhile costs nobody a start", async () => {
   expect(await shell("echo here")).toMatchObject({ exitCode: 0, stdout: "here\n" });
 });
 
-test("many starts at once take what is there, make what is not, and more is ready the next time", async () => {
+pooledTest("many starts at once take what is there, make what is not, and more is ready the next time", async () => {
   const open = openPool();
   await shell("true");
-  if (v2()) return;
   await until(() => parked(open) > 0);
   const all = await Promise.all(Array.from({ length: 6 }, (_, index) => shell(`echo ${index}`)));
   expect(all.map(({ stdout }) => stdout)).toEqual(["0\n", "1\n", "2\n", "3\n", "4\n", "5\n"]);
@@ -133,16 +129,15 @@ test("many starts at once take what is there, make what is not, and more is read
   await until(() => parked(open) > 1);
 });
 
-test("with nobody asking the pool shrinks to nothing", async () => {
+pooledTest("with nobody asking the pool shrinks to nothing", async () => {
   const open = openPool(KEEP_MS);
   await shell("true");
-  if (v2()) return;
   await until(() => parked(open) > 0);
   await until(async () => (await world.launcher.list()).containers.length === 0);
   expect(parked(open)).toBe(0);
 });
 
-test("a sleeping service keeps one ready, and its wake-up takes it without a daemon", async () => {
+pooledTest("a sleeping service keeps one ready, and its wake-up takes it without a daemon", async () => {
   const root = join(world.root, "../perl");
   await makePerlRoot(root);
   const open = openPool(KEEP_MS);
@@ -165,11 +160,11 @@ test("a sleeping service keeps one ready, and its wake-up takes it without a dae
     ...{ wake: plan, fallback: [], cleanup: [...cleanup, { kind: "remove_tree", path: place.directory }] },
     refusal: new Uint8Array(),
   });
-  if (!v2()) await until(() => parked(open) === 1);
+  await until(() => parked(open) === 1);
   await Bun.sleep(2 * KEEP_MS);
-  if (!v2()) expect(parked(open)).toBe(1);
+  expect(parked(open)).toBe(1);
   expect(await ask(port)).toContain("200");
-  if (!v2()) expect(taken()).toBe(1);
+  expect(taken()).toBe(1);
   await world.launcher.request({ kind: "unlisten", id: "svc" });
   await world.launcher.request({ kind: "kill", id });
   await until(async () =>
