@@ -50,6 +50,22 @@ dist/thaw: $(THAW_SOURCES) Makefile package.json package-lock.json | setup-build
 	  || { echo "$$out" >&2; exit 1; }
 	@mv $@.new $@
 
+# What turns a process into a dumped one has no libc and no fixed address; the launcher carries it as bytes.
+RESTORER_C     := $(sort $(wildcard native/restorer/*.c))
+RESTORER_FLAGS := -std=gnu11 -O2 $(WARNINGS) -ffreestanding -fPIE -fvisibility=hidden -fno-stack-protector -fno-jump-tables \
+                  -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -fcf-protection=none -mno-red-zone -mgeneral-regs-only
+
+build/restorer/%.o: native/restorer/%.c Makefile | setup-build
+	@mkdir -p $(@D)
+	@echo "==> cc $< (restorer)"
+	@$(CC) -MMD -MP $(RESTORER_FLAGS) -c $< -o $@
+
+build/restorer/restorer.bin: $(RESTORER_C:native/restorer/%.c=build/restorer/%.o) native/restorer/restorer.ld
+	@ld -T native/restorer/restorer.ld -o build/restorer/restorer.elf $(filter %.o,$^)
+	@objcopy -O binary build/restorer/restorer.elf $@
+
+build/plain/native/launcher/restore.o build/sanitized/native/launcher/restore.o: build/restorer/restorer.bin
+
 # Each C program is linked from an archive, so that a native test may include a file of the launcher to
 # reach what is private in it, and what a test defines stands in for the launcher's (the first definition counts). Sanitized objects lie beside the others, under build/sanitized.
 define c-flavour

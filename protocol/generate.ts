@@ -1,15 +1,20 @@
 /**
- * Generates both sides of the launcher protocol from launcher.yaml, so that neither can drift.
+ * Generates both sides of the launcher protocol from launcher.yaml, and of the restorer's tables from restore.yaml, so
+ * that neither can drift.
  * `bun protocol/generate.ts` writes; with `--check` it writes nothing and exits 1 when a file is stale.
  */
 import { readDefinition } from "./definition.ts";
 import { renderC } from "./render-c.ts";
 import { renderTypeScript } from "./render-ts.ts";
+import { readTables, renderTablesC, renderTablesTs } from "./tables.ts";
 
 async function main(): Promise<void> {
   const here = import.meta.dir;
   const definition = await readDefinition();
+  const tables = await readTables();
   const outputs = {
+    [`${here}/../src/checkpoint/compile/generated/tables.ts`]: renderTablesTs(tables),
+    [`${here}/../native/restorer/generated/tables.h`]: renderTablesC(tables),
     [`${here}/../src/launcher/generated/protocol.ts`]: renderTypeScript(definition),
     [`${here}/../native/launcher/generated/protocol.h`]: renderC(definition),
   };

@@ -57,6 +57,25 @@ int child_place(struct child *child, int from, int to)
 	return 0;
 }
 
+static int ascending(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int close_others(int *keep, size_t count)
+{
+	unsigned from = 0;
+	qsort(keep, count, sizeof(keep[0]), ascending);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < 0)
+			continue;
+		if ((unsigned)keep[i] > from && close_range(from, (unsigned)keep[i] - 1, 0) < 0)
+			return -errno;
+		from = (unsigned)keep[i] + 1;
+	}
+	return close_range(from, ~0U, 0) < 0 ? -errno : 0;
+}
+
 int child_owns(struct child *child, uint64_t space)
 {
 	return child->own & space ? 0 : child_fail(child, -EPERM, "the process has no namespace of its own for this");
@@ -457,6 +476,16 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	case OP_DIE_WITH_PARENT:
 		/* a launcher that died before this is noticed by the next report (`mark`, `ready`), which fails */
 		return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
+	case OP_RESTORE_OPEN: {
+		struct op_restore_open op;
+		op_decode_restore_open(r, &op);
+		return restore_open(child, &op);
+	}
+	case OP_RESTORE: {
+		struct op_restore op;
+		op_decode_restore(r, &op);
+		return restore_begin(child, &op);
+	}
 	case OP_UNSHARE:
 	case OP_TIME_OFFSETS:
 	case OP_USER_SPACES:

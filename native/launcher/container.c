@@ -18,6 +18,14 @@ enum { BUCKETS = 256, CLEANUP_TRIES = 400, CLEANUP_PAUSE_MS = 5, PORT_TRIES = 12
 
 static struct list containers;
 static struct list processes[BUCKETS];
+static struct list expected;
+
+/* Ends of children that nobody knew: a template's clone may be gone before its template has told of it. */
+static struct {
+	pid_t pid;
+	int status;
+} strangers[64];
+static unsigned next_stranger;
 
 void (*container_gone)(struct container *c);
 void (*container_up)(struct container *c);
@@ -25,6 +33,7 @@ void (*container_up)(struct container *c);
 void containers_init(void)
 {
 	list_init(&containers);
+	list_init(&expected);
 	for (size_t i = 0; i < BUCKETS; i++)
 		list_init(&processes[i]);
 }
@@ -157,6 +166,54 @@ struct process *process_add(struct container *c, pid_t pid, enum role role, enum
 	list_add(&processes[(unsigned)pid % BUCKETS], &p->link);
 	c->alive++;
 	return p;
+}
+
+struct list *process_expected(void)
+{
+	return &expected;
+}
+
+struct process *process_expect(struct container *c, uint32_t op)
+{
+	struct process *p = process_add(c, 0, ROLE_MAIN, WAIT_READY, op);
+	if (!p)
+		return NULL;
+	list_del(&p->link);
+	list_add(&expected, &p->link);
+	return p;
+}
+
+static void process_ended(struct process *p, int status);
+
+void process_known(struct process *p, pid_t pid)
+{
+	list_del(&p->link);
+	p->pid = pid;
+	list_add(&processes[(unsigned)pid % BUCKETS], &p->link);
+	p->container->main = pid;
+	for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
+		if (strangers[i].pid != pid)
+			continue;
+		strangers[i].pid = 0;
+		process_ended(p, strangers[i].status);
+		return;
+	}
+	if (p->container->failed || p->container->ended)
+		kill(pid, SIGKILL);
+	else if (p->ready_early)
+		process_release(p);
+}
+
+void process_never(struct process *p)
+{
+	struct container *c = p->container;
+	list_del(&p->link);
+	if (p->report.ready)
+		watch_close(&p->report);
+	c->alive--;
+	if (c->awaited == p)
+		c->awaited = NULL;
+	loop_free(p);
 }
 
 void process_change_hands(struct container *from, struct container *to)
@@ -342,6 +399,8 @@ static void process_ended(struct process *p, int status)
 	}
 	if (c->awaited == p)
 		awaited_died(c, p, status);
+	if (p->pid == c->main)
+		template_gone(c);
 	loop_free(p);
 	maybe_finish(c);
 }
@@ -351,7 +410,14 @@ void reap_children(void)
 	int status;
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
 		struct process *p = process_find(pid);
-		if (p)
+		if (p) {
 			process_ended(p, status);
+			continue;
+		}
+		if (list_empty(&expected))
+			continue;
+		strangers[next_stranger].pid = pid;
+		strangers[next_stranger].status = status;
+		next_stranger = (next_stranger + 1) % ARRAY_LEN(strangers);
 	}
 }

@@ -24,11 +24,14 @@
  *   gateway.c    listeners, wake-ups, idling
  *   proxy.c      the bytes of one connection
  *   net.c        netlink batches; ports that are only held
+ *   restore.c    becomes a dumped process: checks its tables, starts the restorer (native/restorer)
+ *   template.c   has memory templates clone processes
  *   keeper.c     keeps listening sockets over the launcher's death
  */
 #pragma once
 #include "generated/protocol.h"
 #include "loop.h"
+#include "report.h"
 #include "util.h"
 
 #include <sys/resource.h>
@@ -93,6 +96,7 @@ struct container {
 	uint64_t ns_flags;
 	int net_ns;
 	struct userns userns;
+	uint32_t next_pid; /* inside, of the next process made there; 0: any */
 	int64_t clock_shift; /* how far the sandbox's CLOCK_MONOTONIC is ahead, ns */
 	int *held_ports; /* bound, never read */
 	unsigned held_count;
@@ -129,16 +133,9 @@ struct process {
 	uint32_t op; /* index of its spawn */
 	struct watch report;
 	bool released; /* the plan no longer waits for it */
-};
-
-/* A message from a child to the launcher, before its exec. */
-struct report {
-	enum { REPORT_MARK, REPORT_READY, REPORT_FAIL, REPORT_TTY, REPORT_PARKED } kind;
-	uint32_t op;
-	uint32_t phase;
-	int32_t error;
-	uint64_t ns;
-	char detail[128];
+	uint64_t tag;  /* of what a memory template was asked, while its pid is not known */
+	struct container *template;
+	bool ready_early; /* it said so before the template said which pid it has */
 };
 
 /* --- globals, set once in main.c ------------------------------------------------------------------------ */
@@ -159,6 +156,10 @@ extern struct host host;
 /* --- plan.c ------------------------------------------------------------------------------------------------ */
 int plan_check(struct wire_bytes plan, bool *has_spawn);
 int blob_copy(struct blob *out, struct wire_bytes from);
+/* The plan no longer depends on this process being watched. */
+void process_release(struct process *p);
+/* Takes its reports from this end of a socket pair. */
+int process_listen(struct process *p, int fd);
 /* Goes on until the plan ends (1), waits for a process (0), or fails (negative, recorded in the container). */
 int plan_step(struct container *c, struct progress *progress);
 /* The operation at `p->at`. False at the end. */
@@ -183,6 +184,16 @@ void pool_parked(struct container *c);
 int pool_prepare(struct wire_str id, struct wire_bytes plan, struct wire_bytes cleanup);
 /* The part of `plan` from its first `pooled` to `park`, in place; nothing when it has none. */
 struct wire_bytes pool_part(struct wire_bytes plan);
+
+/* --- restore.c, template.c --------------------------------------------------------------------------------------- */
+struct child;
+/* Whether every number in a table file can be relied on by who executes it; -EBADMSG with `what` is wrong. */
+int restore_check(const uint8_t *file, size_t len, uint32_t packs, const char **what);
+int restore_open(struct child *child, const struct op_restore_open *op);
+int restore_begin(struct child *child, const struct op_restore *op);
+int template_clone(struct container *c, const struct op_restore_clone *op, uint32_t index, const char **what);
+void template_cloned(struct process *template, const struct report *r);
+void template_gone(struct container *template);
 
 /* --- child.c, root.c, options.c ------------------------------------------------------------------------------------------- */
 struct child {
@@ -217,11 +228,16 @@ struct child {
 	int64_t clock_shift; /* of the time namespace this process is in, ns */
 	struct wire_bytes filter; /* in the plan */
 	uint32_t filter_flags;
+	int tables_fd;
+	int pack_fds[256];
+	uint32_t pack_count;
 	char detail[128];
 };
 void child_run(struct child *child) __attribute__((noreturn));
 int child_fail(struct child *child, int error, const char *what);
 int child_place(struct child *child, int from, int to);
+/* Closes all descriptors but those of `keep`, which is sorted; negative ones are none. */
+int close_others(int *keep, size_t count);
 /* Refuses what would change a namespace (CLONE_NEW*) of the launcher's and so of the host. */
 int child_owns(struct child *child, uint64_t space);
 int child_send(struct child *child, const struct report *r, int fd);
@@ -305,6 +321,11 @@ void container_end(struct container *c);
 void container_free(struct container *c);
 int container_signal(struct container *c, int signo);
 struct process *process_add(struct container *c, pid_t pid, enum role role, enum wait wait, uint32_t op);
+/* One that a memory template is to make; `process_known` when it has. */
+struct process *process_expect(struct container *c, uint32_t op);
+void process_known(struct process *p, pid_t pid);
+void process_never(struct process *p);
+struct list *process_expected(void);
 struct process *process_find(pid_t pid);
 void process_change_hands(struct container *from, struct container *to);
 void process_drain(struct process *p);

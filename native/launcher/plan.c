@@ -98,6 +98,12 @@ static pid_t clone_process(struct container *c, const struct op_spawn *op, int *
 	struct clone_args args = { .flags = CLONE_PIDFD | op->namespaces,
 				   .pidfd = (uint64_t)(uintptr_t)pidfd,
 				   .exit_signal = SIGCHLD };
+	const pid_t inside = (pid_t)c->next_pid;
+	if (op->join && inside > 0) {
+		args.set_tid = (uint64_t)(uintptr_t)&inside;
+		args.set_tid_size = 1;
+		c->next_pid = 0;
+	}
 	if (c->cgroup_v2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)c->cgroup_v2;
@@ -121,8 +127,12 @@ static void open_net_ns(struct container *c, pid_t pid)
 
 static void report_ready(struct watch *w, uint32_t events);
 
-/* The plan no longer depends on this process being watched. */
-static void process_release(struct process *p)
+int process_listen(struct process *p, int fd)
+{
+	return watch_add(&p->report, fd, EPOLLIN, report_ready);
+}
+
+void process_release(struct process *p)
 {
 	struct container *c = p->container;
 	p->released = true;
@@ -145,19 +155,25 @@ static void report_take(struct process *p, const struct report *r, int fd)
 		break;
 	case REPORT_FAIL: {
 		uint16_t code = 0;
-		uint32_t next;
+		uint32_t next, op = r->op == UINT32_MAX ? p->op : r->op; /* the restorer knows no operations */
 		struct wire_reader fields;
 		struct progress walk = { .plan = c->plan.plan };
-		while (plan_peek(&walk, &code, &fields, &next) && walk.index < r->op) {
+		while (plan_peek(&walk, &code, &fields, &next) && walk.index < op) {
 			walk.at = next;
 			walk.index++;
 		}
-		container_fail(c, r->op, code, r->error, 0, r->detail);
+		container_fail(c, op, code, r->error, 0, r->detail);
 		break;
 	}
 	case REPORT_READY:
-		if (p->wait == WAIT_READY)
+		if (r->phase == PHASE_RESTORED)
+			container_phase(c, PHASE_RESTORED, now_ns() - c->t0);
+		p->ready_early = p->pid <= 0;
+		if (p->wait == WAIT_READY && !p->ready_early)
 			process_release(p);
+		break;
+	case REPORT_CLONED:
+		template_cloned(p, r);
 		break;
 	case REPORT_PARKED:
 		pool_parked(c);
@@ -205,7 +221,7 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	pid_t pid = clone_process(c, op, &pidfd);
 	if (pid == 0) {
 		struct child child = { .container = c, .ops = *at, .index = index + 1, .report_fd = pair[1], .root_fd = -1,
-				       .tray_fd = -1, .inside_ns = -1, .t0 = c->t0, .own = op->namespaces, .wait = op->wait };
+				       .tray_fd = -1, .inside_ns = -1, .tables_fd = -1, .t0 = c->t0, .own = op->namespaces, .wait = op->wait };
 		child_run(&child);
 	}
 	close(pair[1]);
@@ -214,7 +230,7 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 		return pid;
 	}
 	struct process *p = process_add(c, pid, op->role, op->wait, index);
-	if (!p || watch_add(&p->report, pair[0], EPOLLIN, report_ready) < 0) {
+	if (!p || process_listen(p, pair[0]) < 0) {
 		kill(pid, SIGKILL);
 		close(pair[0]);
 		close_fd(&pidfd);
@@ -373,6 +389,17 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		op_decode_user_make(r, &op);
 		*what = "making a user namespace";
 		return userns_make(c, &op);
+	}
+	case OP_NEXT_PID: {
+		struct op_next_pid op;
+		op_decode_next_pid(r, &op);
+		c->next_pid = op.pid;
+		return 0;
+	}
+	case OP_RESTORE_CLONE: {
+		struct op_restore_clone op;
+		op_decode_restore_clone(r, &op);
+		return template_clone(c, &op, index, what);
 	}
 	case OP_ADOPT: {
 		struct op_adopt op;

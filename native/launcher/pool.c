@@ -15,7 +15,6 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,13 +222,8 @@ void pool_take(struct container *c, struct progress *p, struct wire_reader *fiel
 
 /* --- in the parked process ------------------------------------------------------------------------------------------ */
 
-static int ascending(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* Of the launcher's descriptors only those that the rest needs: it must not hold a pipe or a socket of others. */
-static int close_others(const struct child *child)
+static int close_for_parking(const struct child *child)
 {
 	const struct container *c = child->container;
 	int keep[MAX_CGROUPS + 10 + ARRAY_LEN(child->ahead)] = { child->report_fd, child->root_fd,   child->tray_fd,  child->inside_ns, host.proc_fd,
@@ -239,23 +233,14 @@ static int close_others(const struct child *child)
 		keep[count++] = c->cgroup_tasks[i];
 	for (unsigned i = 0; i < child->ahead_count; i++)
 		keep[count++] = child->ahead[i].fd;
-	qsort(keep, count, sizeof(keep[0]), ascending);
-	unsigned from = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (keep[i] < 0)
-			continue;
-		if ((unsigned)keep[i] > from && close_range(from, (unsigned)keep[i] - 1, 0) < 0)
-			return -errno;
-		from = (unsigned)keep[i] + 1;
-	}
-	return close_range(from, ~0U, 0) < 0 ? -errno : 0;
+	return close_others(keep, count);
 }
 
 int child_park(struct child *child)
 {
 	struct report parked = { .op = child->index };
 	parked.kind = REPORT_PARKED;
-	int error = close_others(child);
+	int error = close_for_parking(child);
 	if (error == 0)
 		error = child_send(child, &parked, -1);
 	if (error < 0)

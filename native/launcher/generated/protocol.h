@@ -116,6 +116,8 @@ enum {
 	OP_CGROUP_SPARE = 36,
 	OP_NETLINK = 16,
 	OP_PORT_HOLD = 17,
+	OP_NEXT_PID = 51,
+	OP_RESTORE_CLONE = 50,
 	OP_MOUNTS_PRIVATE = 64,
 	OP_ROOT_OVERLAY = 65,
 	OP_ROOT_BIND = 66,
@@ -170,6 +172,8 @@ enum {
 	OP_EMPTY_MOUNTS = 123,
 	OP_MOUNT_AHEAD = 124,
 	OP_BOUNDING = 125,
+	OP_RESTORE_OPEN = 150,
+	OP_RESTORE = 151,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -408,6 +412,16 @@ struct op_port_hold {
 	uint8_t protocol;
 	struct wire_str address;
 	uint16_t port;
+};
+
+struct op_next_pid {
+	uint32_t pid;
+};
+
+struct op_restore_clone {
+	struct wire_str template;
+	uint8_t hold;
+	uint32_t fail_at;
 };
 
 struct op_mounts_private {
@@ -678,6 +692,16 @@ struct op_mount_ahead {
 
 struct op_bounding {
 	uint64_t keep;
+};
+
+struct op_restore_open {
+	struct wire_str tables;
+	struct wire_strs packs;
+};
+
+struct op_restore {
+	uint8_t as_template;
+	uint32_t fail_at;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1003,6 +1027,20 @@ static inline bool op_decode_port_hold(struct wire_reader *r, struct op_port_hol
 	out->protocol = wire_get_u8(r);
 	out->address = wire_get_str(r);
 	out->port = wire_get_u16(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_next_pid(struct wire_reader *r, struct op_next_pid *out)
+{
+	out->pid = wire_get_u32(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_restore_clone(struct wire_reader *r, struct op_restore_clone *out)
+{
+	out->template = wire_get_str(r);
+	out->hold = wire_get_u8(r);
+	out->fail_at = wire_get_u32(r);
 	return wire_end(r);
 }
 
@@ -1384,6 +1422,20 @@ static inline bool op_decode_bounding(struct wire_reader *r, struct op_bounding 
 	return wire_end(r);
 }
 
+static inline bool op_decode_restore_open(struct wire_reader *r, struct op_restore_open *out)
+{
+	out->tables = wire_get_str(r);
+	out->packs = wire_get_strs(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_restore(struct wire_reader *r, struct op_restore *out)
+{
+	out->as_template = wire_get_u8(r);
+	out->fail_at = wire_get_u32(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1447,6 +1499,14 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 17: {
 		struct op_port_hold op;
 		return op_decode_port_hold(r, &op);
+	}
+	case 51: {
+		struct op_next_pid op;
+		return op_decode_next_pid(r, &op);
+	}
+	case 50: {
+		struct op_restore_clone op;
+		return op_decode_restore_clone(r, &op);
 	}
 	case 64: {
 		struct op_mounts_private op;
@@ -1663,6 +1723,14 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 125: {
 		struct op_bounding op;
 		return op_decode_bounding(r, &op);
+	}
+	case 150: {
+		struct op_restore_open op;
+		return op_decode_restore_open(r, &op);
+	}
+	case 151: {
+		struct op_restore op;
+		return op_decode_restore(r, &op);
 	}
 	default:
 		return false;

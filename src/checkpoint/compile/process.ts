@@ -38,6 +38,8 @@ export interface ProcessImage {
   readonly oomScoreAdj: number;
   readonly thpDisabled: boolean;
   readonly childSubreaper: boolean;
+  /** CLOCK_MONOTONIC and CLOCK_BOOTTIME at the dump, as the process saw them. */
+  readonly clocks: { readonly monotonic: bigint; readonly boottime: bigint };
 }
 
 /** As prctl(PR_SET_MM_MAP) takes it. */
@@ -97,8 +99,11 @@ export interface PageRun {
 
 /** An open file description. `flags` as of open(2), without O_CREAT, O_EXCL, O_TRUNC. */
 export type OpenFile =
-  /** One of the container's standard streams as the launcher connects it anew. */
-  | { readonly is: "stdio"; readonly stream: 0 | 1 | 2 }
+  /**
+   * One of the container's standard streams as the launcher connects it anew. Several may name one stream: each is a
+   * description of its own, with flags of its own (O_NONBLOCK).
+   */
+  | { readonly is: "stdio"; readonly stream: 0 | 1 | 2; readonly flags: number }
   | { readonly is: "regular"; readonly path: string; readonly flags: number; readonly offset: bigint }
   /** Directories, and character devices of the container's /dev such as null, zero, urandom. */
   | { readonly is: "directory" | "device"; readonly path: string; readonly flags: number; readonly offset: bigint }
@@ -145,12 +150,16 @@ export type OpenFile =
       readonly backlog: number | undefined;
       readonly options: readonly SocketOption[];
     }
-  /** An unconnected unix socket; `name` as of bind(2), a leading NUL for an abstract one, empty: unbound. */
+  /**
+   * An unconnected unix socket; `name` as of bind(2), a leading NUL for an abstract one, empty: unbound. `file`: what
+   * a name that is a path had (the path itself is there again with the container's writable layer).
+   */
   | {
       readonly is: "unix";
       readonly flags: number;
       readonly type: number;
       readonly name: Uint8Array;
+      readonly file: { readonly mode: number; readonly uid: number; readonly gid: number } | undefined;
       readonly backlog: number | undefined;
       readonly options: readonly SocketOption[];
     }

@@ -403,6 +403,18 @@ export interface PortHoldOp {
   readonly port: number;
 }
 
+export interface NextPidOp {
+  readonly kind: "next_pid";
+  readonly pid: number;
+}
+
+export interface RestoreCloneOp {
+  readonly kind: "restore_clone";
+  readonly template: string;
+  readonly hold: number;
+  readonly failAt: number;
+}
+
 export interface MountsPrivateOp {
   readonly kind: "mounts_private";
 }
@@ -711,6 +723,18 @@ export interface BoundingOp {
   readonly keep: bigint;
 }
 
+export interface RestoreOpenOp {
+  readonly kind: "restore_open";
+  readonly tables: string;
+  readonly packs: readonly string[];
+}
+
+export interface RestoreOp {
+  readonly kind: "restore";
+  readonly asTemplate: number;
+  readonly failAt: number;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -760,7 +784,9 @@ export type HostOp =
   | PooledOp
   | CgroupSpareOp
   | NetlinkOp
-  | PortHoldOp;
+  | PortHoldOp
+  | NextPidOp
+  | RestoreCloneOp;
 
 export type ChildOp =
   | MountsPrivateOp
@@ -816,7 +842,9 @@ export type ChildOp =
   | NetlinkInsideOp
   | EmptyMountsOp
   | MountAheadOp
-  | BoundingOp;
+  | BoundingOp
+  | RestoreOpenOp
+  | RestoreOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -865,6 +893,8 @@ const OP_CODES = {
   cgroup_spare: 36,
   netlink: 16,
   port_hold: 17,
+  next_pid: 51,
+  restore_clone: 50,
   mounts_private: 64,
   root_overlay: 65,
   root_bind: 66,
@@ -919,6 +949,8 @@ const OP_CODES = {
   empty_mounts: 123,
   mount_ahead: 124,
   bounding: 125,
+  restore_open: 150,
+  restore: 151,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -937,6 +969,8 @@ export const opNames: Record<number, string> = {
   36: "cgroup_spare",
   16: "netlink",
   17: "port_hold",
+  51: "next_pid",
+  50: "restore_clone",
   64: "mounts_private",
   65: "root_overlay",
   66: "root_bind",
@@ -991,6 +1025,8 @@ export const opNames: Record<number, string> = {
   123: "empty_mounts",
   124: "mount_ahead",
   125: "bounding",
+  150: "restore_open",
+  151: "restore",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1250,6 +1286,14 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.str(value.address);
       w.u16(value.port);
       return;
+    case "next_pid":
+      w.u32(value.pid);
+      return;
+    case "restore_clone":
+      w.str(value.template);
+      w.u8(value.hold);
+      w.u32(value.failAt);
+      return;
     case "mounts_private":
       return;
     case "root_overlay":
@@ -1450,6 +1494,14 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "bounding":
       w.u64(value.keep);
       return;
+    case "restore_open":
+      w.str(value.tables);
+      w.strs(value.packs);
+      return;
+    case "restore":
+      w.u8(value.asTemplate);
+      w.u32(value.failAt);
+      return;
   }
 }
 
@@ -1485,6 +1537,10 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "netlink", family: r.u32(), ignore: r.u32(), batch: r.bytes() };
     case 17:
       return { kind: "port_hold", protocol: r.u8(), address: r.str(), port: r.u16() };
+    case 51:
+      return { kind: "next_pid", pid: r.u32() };
+    case 50:
+      return { kind: "restore_clone", template: r.str(), hold: r.u8(), failAt: r.u32() };
     case 64:
       return { kind: "mounts_private" };
     case 65:
@@ -1593,6 +1649,10 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "mount_ahead", fstype: r.str(), target: r.str(), attributes: r.u64() };
     case 125:
       return { kind: "bounding", keep: r.u64() };
+    case 150:
+      return { kind: "restore_open", tables: r.str(), packs: r.strs() };
+    case 151:
+      return { kind: "restore", asTemplate: r.u8(), failAt: r.u32() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }

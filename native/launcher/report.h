@@ -1,0 +1,21 @@
+/* What a process that the launcher made tells it, as packets on a socket pair of its own. */
+#pragma once
+#include <stdint.h>
+
+enum report_kind {
+	REPORT_MARK,
+	REPORT_READY,
+	REPORT_FAIL,
+	REPORT_TTY,
+	REPORT_PARKED,
+	REPORT_CLONED, /* by a memory template: `op` is the pid, `ns` the tag of what was asked */
+};
+
+struct report {
+	enum report_kind kind;
+	uint32_t op;
+	uint32_t phase;
+	int32_t error;
+	uint64_t ns;
+	char detail[128];
+};

@@ -1,0 +1,299 @@
+/*
+ * Checks a table file (protocol/restore.yaml) as a whole before any of it is used, so that the restorer need not: every
+ * offset and count lies in the file, every address in the process's own half and outside of the hole, every reference
+ * names something that is there. What the kernel checks itself (registers, options, flags of calls) is left to it.
+ */
+#include "launcher.h"
+#include "../restorer/boot.h"
+
+#include <sys/mman.h>
+
+enum { PAGE = 4096, MAX_GROUPS = 65536, MAX_AUXV = 64, MAX_INSTRUCTIONS = 4096, MAX_TEXT = 1 << 20 };
+#define TASK_END 0x7ffffffff000ULL
+#define LOWEST 0x1000ULL
+
+struct file {
+	const uint8_t *p;
+	uint64_t len;
+	const struct restore_header *h;
+	uint64_t hole_end;
+	const char *what;
+};
+
+#define RECORDS(f, name, type) ((const type *)(const void *)((f)->p + (f)->h->name##_at))
+
+static bool is_page(uint64_t address)
+{
+	return address % PAGE == 0;
+}
+
+static bool is_range(const struct file *f, uint64_t start, uint64_t bytes)
+{
+	if (start < LOWEST || bytes == 0 || start >= TASK_END || bytes > TASK_END - start)
+		return false;
+	return start + bytes <= f->h->hole || start >= f->hole_end;
+}
+
+static bool is_text(const struct file *f, uint32_t offset)
+{
+	return offset < f->h->data_count;
+}
+
+static bool is_span(const struct file *f, uint32_t offset, uint64_t bytes)
+{
+	return offset < f->h->data_count && bytes <= f->h->data_count - offset;
+}
+
+static bool is_section(const struct file *f, uint32_t at, uint64_t count, uint64_t record, uint64_t limit)
+{
+	return at % 8 == 0 && at >= sizeof(*f->h) && at <= f->len && count <= limit && count * record <= f->len - at;
+}
+
+static bool check_sections(struct file *f)
+{
+	const struct restore_header *h = f->h;
+	f->what = "tables: a section lies outside of the file";
+#define SECTION(name, type) \
+	if (!is_section(f, h->name##_at, h->name##_count, sizeof(type), RESTORE_LIMIT_RUNS)) \
+		return false;
+	RESTORE_SECTIONS(SECTION)
+#undef SECTION
+	if (!is_section(f, h->data_at, h->data_count, 1, RESTORE_LIMIT_FILE_BYTES) || h->data_count == 0)
+		return false;
+	f->what = "tables: too many records";
+	if (h->vmas_count > RESTORE_LIMIT_VMAS || h->files_count > RESTORE_LIMIT_FILES || h->threads_count > RESTORE_LIMIT_THREADS ||
+	    h->groups_count > MAX_GROUPS || h->auxv_count > MAX_AUXV)
+		return false;
+	f->what = "tables: texts do not end";
+	const uint8_t *data = f->p + h->data_at;
+	return data[0] == 0 && data[h->data_count - 1] == 0;
+}
+
+static bool check_header(struct file *f)
+{
+	const struct restore_header *h = f->h;
+	const uint64_t most = (uint64_t)RESTORE_LIMIT_THREADS * (RESTORE_LIMIT_FRAME_BYTES + RESTORE_LIMIT_THREAD_STACK);
+	f->what = "tables: not those of this restorer";
+	if (f->len < sizeof(*h) || h->magic != RESTORE_MAGIC || h->version != RESTORE_VERSION || h->size != f->len)
+		return false;
+	f->what = "tables: the hole";
+	if (!is_page(h->hole) || h->hole < LOWEST || h->hole >= TASK_END || !is_page(h->scratch_bytes) ||
+	    h->scratch_bytes <= RESTORE_LIMIT_LEADER_BYTES || h->scratch_bytes > most)
+		return false;
+	f->hole_end = h->hole + RESTORE_LIMIT_CODE_BYTES + h->scratch_bytes + ((f->len + PAGE - 1) & ~(uint64_t)(PAGE - 1));
+	if (f->hole_end > TASK_END || !check_sections(f))
+		return false;
+	f->what = "tables: the header";
+	return is_page(h->vdso) && h->vdso < TASK_END && h->pid > 0 && h->pid <= 1 << 22 && is_text(f, h->cwd) && is_text(f, h->exe) &&
+	       h->first_free_fd >= 64 && h->first_free_fd <= RESTORE_LIMIT_FD && h->dumpable <= 1 && (h->membarrier & ~0x3ffU) == 0;
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------------- */
+
+static bool is_vma(const struct file *f, const struct restore_vma *v)
+{
+	const uint32_t anonymous = MAP_ANONYMOUS, free_flags = MAP_NORESERVE | MAP_STACK;
+	uint32_t wanted = MAP_PRIVATE | anonymous;
+	if (v->kind == VMA_KIND_GROWS_DOWN)
+		wanted |= MAP_GROWSDOWN;
+	else if (v->kind == VMA_KIND_FILE)
+		wanted = MAP_PRIVATE;
+	else if (v->kind == VMA_KIND_FILE_LATE)
+		wanted = MAP_SHARED;
+	else if (v->kind != VMA_KIND_ANONYMOUS)
+		return false;
+	return is_page(v->start) && is_page(v->end) && v->start < v->end && is_range(f, v->start, v->end - v->start) && is_page(v->offset) &&
+	       v->offset < 1ULL << 62 && (v->prot & ~7U) == 0 && (v->flags & ~free_flags) == wanted && is_text(f, v->path) && v->filled <= 1;
+}
+
+static bool check_memory(struct file *f)
+{
+	const struct restore_vma *v = RECORDS(f, vmas, struct restore_vma);
+	const struct restore_run *r = RECORDS(f, runs, struct restore_run);
+	uint64_t end = 0;
+	f->what = "tables: a mapping";
+	for (uint32_t i = 0; i < f->h->vmas_count; end = v[i++].end) {
+		if (!is_vma(f, &v[i]) || v[i].start < end)
+			return false;
+	}
+	f->what = "tables: a run of pages";
+	end = 0;
+	for (uint32_t i = 0, k = 0; i < f->h->runs_count; end = r[i].address + r[i].bytes, i++) {
+		while (k < f->h->vmas_count && v[k].end <= r[i].address)
+			k++;
+		if (k == f->h->vmas_count || !v[k].filled || v[k].kind == VMA_KIND_FILE_LATE || r[i].address < v[k].start ||
+		    r[i].address < end || !is_page(r[i].address) || !is_page(r[i].bytes) || r[i].bytes == 0 ||
+		    r[i].bytes > v[k].end - r[i].address || r[i].offset > 1ULL << 62)
+			return false;
+	}
+	return true;
+}
+
+static bool is_advice(uint32_t advice)
+{
+	switch (advice) {
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTFORK:
+	case MADV_DONTDUMP:
+	case MADV_MERGEABLE:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_WIPEONFORK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool check_hints(struct file *f)
+{
+	const struct restore_huge *huge = RECORDS(f, huge, struct restore_huge);
+	const struct restore_advice *advice = RECORDS(f, advice, struct restore_advice);
+	const struct restore_prefault *prefault = RECORDS(f, prefault, struct restore_prefault);
+	f->what = "tables: advice on memory";
+	for (uint32_t i = 0; i < f->h->huge_count; i++) {
+		if (!is_page(huge[i].start) || !is_range(f, huge[i].start, huge[i].bytes))
+			return false;
+	}
+	for (uint32_t i = 0; i < f->h->advice_count; i++) {
+		if (!is_page(advice[i].start) || !is_range(f, advice[i].start, advice[i].bytes) || !is_advice(advice[i].advice))
+			return false;
+	}
+	for (uint32_t i = 0; i < f->h->prefault_count; i++) {
+		if (!is_page(prefault[i].start) || !is_range(f, prefault[i].start, prefault[i].bytes) || prefault[i].write > 1)
+			return false;
+	}
+	return true;
+}
+
+static bool check_packs(struct file *f, uint32_t packs)
+{
+	const struct restore_run *r = RECORDS(f, runs, struct restore_run);
+	f->what = "tables: pages of a file that was not named";
+	for (uint32_t i = 0; i < f->h->runs_count; i++) {
+		if (r[i].pack >= packs)
+			return false;
+	}
+	return true;
+}
+
+/* --- files -------------------------------------------------------------------------------------------------------- */
+
+static bool is_file(const struct file *f, const struct restore_file *file, const struct restore_file *next)
+{
+	uint64_t all = file->kind == FILE_KIND_EPOLL || file->kind == FILE_KIND_INOTIFY ? f->h->watches_count : f->h->options_count;
+	if (!is_span(f, file->text, file->length) || file->length > MAX_TEXT || file->first > all || file->count > all - file->first)
+		return false;
+	switch (file->kind) {
+	case FILE_KIND_STDIO:
+		return file->a < 3;
+	case FILE_KIND_PIPE:
+		return next && next->kind == FILE_KIND_PIPE_WRITE;
+	case FILE_KIND_SOCKETPAIR:
+		return next && next->kind == FILE_KIND_SOCKETPAIR_SECOND;
+	case FILE_KIND_PATH_SOCKET:
+		return file->length > 2;
+	default:
+		return file->kind <= FILE_KIND_PATH_SOCKET;
+	}
+}
+
+static bool check_files(struct file *f)
+{
+	const struct restore_file *file = RECORDS(f, files, struct restore_file);
+	const struct restore_descriptor *d = RECORDS(f, descriptors, struct restore_descriptor);
+	const uint32_t files = f->h->files_count, count = f->h->descriptors_count;
+	f->what = "tables: a file";
+	for (uint32_t i = 0; i < files; i++) {
+		bool second = file[i].kind == FILE_KIND_PIPE_WRITE || file[i].kind == FILE_KIND_SOCKETPAIR_SECOND;
+		if (!is_file(f, &file[i], i + 1 < files ? &file[i + 1] : NULL) || (second && (i == 0 || file[i - 1].kind != file[i].kind - 1)))
+			return false;
+	}
+	f->what = "tables: a descriptor";
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t last = i == 0 ? UINT32_MAX : d[i - 1].file;
+		if (d[i].fd >= f->h->first_free_fd || d[i].file >= files || d[i].cloexec > 1 || (d[i].file != last && d[i].file != last + 1))
+			return false;
+	}
+	return files == 0 ? count == 0 : count > 0 && d[0].file == 0 && d[count - 1].file == files - 1;
+}
+
+static bool check_parts_of_files(struct file *f)
+{
+	const struct restore_file *file = RECORDS(f, files, struct restore_file);
+	const struct restore_watch *w = RECORDS(f, watches, struct restore_watch);
+	const struct restore_option *o = RECORDS(f, options, struct restore_option);
+	const struct restore_packet *p = RECORDS(f, packets, struct restore_packet);
+	f->what = "tables: a part of a file";
+	for (uint32_t i = 0; i < f->h->files_count; i++) {
+		for (uint32_t k = 0; file[i].kind == FILE_KIND_INOTIFY && k < file[i].count; k++) {
+			if (w[file[i].first + k].data > UINT32_MAX || !is_text(f, (uint32_t)w[file[i].first + k].data))
+				return false;
+		}
+	}
+	for (uint32_t i = 0; i < f->h->options_count; i++) {
+		if (!is_span(f, o[i].value, o[i].length))
+			return false;
+	}
+	for (uint32_t i = 0; i < f->h->packets_count; i++) {
+		uint32_t kind = p[i].file < f->h->files_count ? file[p[i].file].kind : UINT32_MAX;
+		if ((kind != FILE_KIND_SOCKETPAIR && kind != FILE_KIND_SOCKETPAIR_SECOND) || !is_span(f, p[i].data, p[i].length))
+			return false;
+	}
+	return true;
+}
+
+/* --- the process --------------------------------------------------------------------------------------------------- */
+
+static bool check_threads(struct file *f)
+{
+	const struct restore_thread *t = RECORDS(f, threads, struct restore_thread);
+	const uint64_t scratch = f->h->hole + RESTORE_LIMIT_CODE_BYTES;
+	uint64_t end = scratch + RESTORE_LIMIT_LEADER_BYTES;
+	f->what = "tables: a thread";
+	for (uint32_t i = 0; i < f->h->threads_count; end = t[i].frame_at + t[i].frame_bytes, i++) {
+		if (t[i].tid == 0 || t[i].tid > 1 << 22 || !is_text(f, t[i].name) || !is_span(f, t[i].frame, t[i].frame_bytes) ||
+		    t[i].frame_bytes == 0 || t[i].frame_bytes > RESTORE_LIMIT_FRAME_BYTES || t[i].frame_at % 8 != 0 ||
+		    t[i].frame_at < end + RESTORE_LIMIT_THREAD_STACK || t[i].frame_at > scratch + f->h->scratch_bytes - t[i].frame_bytes)
+			return false;
+	}
+	return f->h->threads_count > 0 && t[0].tid == f->h->pid;
+}
+
+static bool check_process(struct file *f)
+{
+	const struct restore_signal *s = RECORDS(f, signals, struct restore_signal);
+	const struct restore_rlimit *r = RECORDS(f, rlimits, struct restore_rlimit);
+	const struct restore_itimer *t = RECORDS(f, itimers, struct restore_itimer);
+	const struct restore_filter *filter = RECORDS(f, filters, struct restore_filter);
+	f->what = "tables: a signal, limit, timer or filter";
+	for (uint32_t i = 0; i < f->h->signals_count; i++) {
+		if (s[i].signal < 1 || s[i].signal > 64)
+			return false;
+	}
+	for (uint32_t i = 0; i < f->h->rlimits_count; i++) {
+		if (r[i].resource >= 16)
+			return false;
+	}
+	for (uint32_t i = 0; i < f->h->itimers_count; i++) {
+		if (t[i].which > 2)
+			return false;
+	}
+	for (uint32_t i = 0; i < f->h->filters_count; i++) {
+		if (filter[i].instructions == 0 || filter[i].instructions > MAX_INSTRUCTIONS || (filter[i].flags & ~6U) != 0 ||
+		    !is_span(f, filter[i].program, (uint64_t)filter[i].instructions * 8))
+			return false;
+	}
+	return true;
+}
+
+int restore_check(const uint8_t *p, size_t len, uint32_t packs, const char **what)
+{
+	struct file f = { .p = p, .len = len, .h = (const struct restore_header *)(const void *)p };
+	bool good = check_header(&f) && check_memory(&f) && check_packs(&f, packs) && check_hints(&f) && check_files(&f) &&
+		    check_parts_of_files(&f) && check_threads(&f) && check_process(&f);
+	*what = f.what;
+	return good ? 0 : -EBADMSG;
+}
