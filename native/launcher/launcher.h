@@ -26,6 +26,7 @@
  *   net.c        netlink batches; ports that are only held
  *   restore.c    becomes a dumped process: checks its tables, starts the restorer (native/restorer)
  *   template.c   has memory templates clone processes
+ *   cpu.c        says how this CPU lays out its state
  *   keeper.c     keeps listening sockets over the launcher's death
  */
 #pragma once
@@ -298,6 +299,7 @@ int userns_map_mount(struct child *child, int mount_fd, bool recursive, const ch
 int userns_overlay(struct child *child, const struct op_root_overlay *op);
 /* --- filter.c, confine.c -------------------------------------------------------------------------------------------- */
 int filter_main(void);
+int cpu_main(void);
 int filter_take(struct child *child, const struct op_seccomp *op);
 /* The capability that the process needs for the filter and the program may not keep, as a bit. */
 uint64_t filter_capability(const struct child *child);

@@ -4,6 +4,7 @@
  * thaw-launcher loop --plan-fd N ...    one plan again and again, its latencies on stdout
  * thaw-launcher measure KIND ...        single steps again and again: see measure.c
  * thaw-launcher filter                  a seccomp filter out of rules on stdin, as BPF on stdout
+ * thaw-launcher cpu                     where the FPU's state stands in memory
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -54,6 +55,7 @@ static const char usage[] =
 	"                      [--ahead] [--beside-fd N]\n"
 	"       thaw-launcher measure KIND ...\n"
 	"       thaw-launcher filter <RULES >BPF\n"
+	"       thaw-launcher cpu\n"
 	"       thaw-launcher version\n"
 	"\n"
 	"Executes plans of thaw: see protocol/launcher.yaml. `loop` writes one u64 (ns, little-endian) a run;\n"
@@ -475,6 +477,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(mode, "filter"))
 		return filter_main();
+	if (!strcmp(mode, "cpu"))
+		return cpu_main();
 	seal_self(argv);
 	if (!strcmp(mode, "serve"))
 		return serve(&o);

@@ -1,12 +1,20 @@
 /** From a dumped container to its checkpoint's manifest, and back. */
+
 import { readSpec } from "../container/index.ts";
 import type { Container, ContainerSpec } from "../container/types.ts";
+import type { Compiled } from "./compile/index.ts";
 import type { Dumped } from "./engine/dump.ts";
 import type { MachineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 
 /** What the store has to know of a dump. */
-export function draft(name: string, container: Container, facts: MachineFacts, dumped: Dumped): CheckpointDraft {
+export function draft(
+  name: string,
+  container: Container,
+  facts: MachineFacts,
+  dumped: Dumped,
+  compiled: Compiled,
+): CheckpointDraft {
   const { spec } = container;
   return {
     name,
@@ -16,9 +24,14 @@ export function draft(name: string, container: Container, facts: MachineFacts, d
     container: { ...spec },
     facts,
     ...dumped,
-    engine: "criu",
-    reasons: [],
+    ...compiledFields(compiled),
   };
+}
+
+function compiledFields(compiled: Compiled): Pick<CheckpointDraft, "engine" | "reasons" | "compiled"> {
+  if (!compiled.ok) return { engine: "criu", reasons: [...compiled.refused] };
+  const { packs, process } = compiled;
+  return { engine: "thaw", reasons: [], compiled: { packs: [...packs], oomScore: process.oomScoreAdj } };
 }
 
 /** The container that was dumped. */

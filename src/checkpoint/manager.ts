@@ -9,8 +9,10 @@ import { ALONE, type ContainerNetwork, type ContainerPlace, type Containers } fr
 import type { Container, ContainerSpec } from "../container/types.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "../sandbox/index.ts";
+import { compileImages } from "./compile/index.ts";
 import type { CriuInstallation } from "./criu/verify.ts";
 import { draft, specOf } from "./draft.ts";
+import { CompiledEngine } from "./engine/compiled.ts";
 import { CriuEngine } from "./engine/criu.ts";
 import { type Dumped, dumpStopped } from "./engine/dump.ts";
 import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
@@ -54,6 +56,16 @@ interface Machine {
   readonly engines: readonly RestoreEngine[];
 }
 
+/** THAW_RESTORE_ENGINE names the only engine that may be used: for comparing them. */
+function chosen(engines: readonly RestoreEngine[]): RestoreEngine[] {
+  const only = process.env.THAW_RESTORE_ENGINE;
+  return engines.filter(({ name }) => only === undefined || only === "" || name === only);
+}
+
+function lowersOf(spec: ContainerSpec, directory: string): readonly string[] {
+  return onTopOf(spec, join(directory, "upper")).lowers;
+}
+
 /** Errors that CRIU prints of a restore are few; they cost nothing while there are none. */
 const RESTORE_VERBOSITY = 1;
 
@@ -75,7 +87,12 @@ export class Checkpoints implements CheckpointManager {
     try {
       const leaveRunning = options.leaveRunning ?? false;
       const manifest = await marked(this.#deps.runDir, container.id, () =>
-        this.#dump(container, pending, { criu, leaveRunning }, (dumped) => draft(checkpoint, container, facts, dumped)),
+        this.#dump(container, pending, { criu, leaveRunning }, async (dumped) => {
+          const { mainPid, stdio } = dumped;
+          const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
+          const compiled = await compileImages({ directory, lowers, mainPid, stdio });
+          return draft(checkpoint, container, facts, dumped, compiled);
+        }),
       );
       return await this.#describe(manifest);
     } catch (error) {
@@ -177,12 +194,12 @@ export class Checkpoints implements CheckpointManager {
     container: Container,
     pending: PendingCheckpoint,
     { criu, leaveRunning }: { criu: CriuInstallation; leaveRunning: boolean },
-    draftOf: (dumped: Dumped) => CheckpointDraft,
+    draftOf: (dumped: Dumped) => Promise<CheckpointDraft>,
   ): Promise<CheckpointManifest> {
     const { client, containers, store } = this.#deps;
     const { upper } = containers.place(container.id);
     const stopped = await dumpStopped({ client, program: criu, container, upper, directory: pending.dir });
-    const commit = () => store.commit(pending.id, draftOf(stopped.dumped()));
+    const commit = async () => store.commit(pending.id, await draftOf(stopped.dumped()));
     if (leaveRunning) {
       const committing = commit();
       stopped.resume();
@@ -222,7 +239,11 @@ export class Checkpoints implements CheckpointManager {
 
   async #look(): Promise<Machine> {
     const criu = await this.#deps.criu();
-    return { criu, facts: await machineFacts(criu.version), engines: [new CriuEngine(criu)] };
+    return {
+      criu,
+      facts: await machineFacts(criu.version),
+      engines: chosen([new CompiledEngine(), new CriuEngine(criu)]),
+    };
   }
 
   #verify(id: string): Promise<void> {

@@ -50,9 +50,17 @@ export const CheckpointDraft = z.strictObject({
   /** Stdin, stdout and stderr of the main process, to be replaced by new pipes. */
   stdio: z.tuple([StdioPipe, StdioPipe, StdioPipe]),
   /** The engine that restores it. */
-  engine: z.enum(["criu", "compiled"]),
+  engine: z.enum(["criu", "thaw"]),
   /** Why no faster engine does. */
   reasons: z.array(z.string()),
+  /** What the compiled engine was given besides its tables; missing where it refused. */
+  compiled: z
+    .strictObject({
+      /** Files in the checkpoint's directory with pages, in the order in which the tables number them. */
+      packs: z.array(z.string()),
+      oomScore: z.number().int(),
+    })
+    .optional(),
   /** How long the process stood still for the dump, ms. */
   frozenMs: z.number().nonnegative(),
 });

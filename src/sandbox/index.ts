@@ -30,6 +30,7 @@ export { hostDevices } from "./devices.ts";
 export type * from "./isolation.ts";
 export type { SandboxBind } from "./isolation-plan.ts";
 export { type LeanOptions, leanPlan, sharedLeanPlans } from "./lean.ts";
+export { leanRoot } from "./lean-root.ts";
 export { readFromLowers } from "./lowers.ts";
 export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespaces.ts";
 export type { SandboxNetwork, WiredNetwork } from "./network.ts";

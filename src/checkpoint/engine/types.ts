@@ -21,6 +21,10 @@ export interface RestoreOptions {
   readonly outputFile: string;
   /** 0 (nothing but errors) to 4 (everything). */
   readonly verbosity: number;
+  /** A memory template to be cloned; without one the compiled engine reads from disk. Other engines ignore it. */
+  readonly template?: { readonly template: string; readonly hold: boolean } | undefined;
+  /** For tests of the compiled engine: the system call that shall fail. */
+  readonly failAt?: number | undefined;
 }
 
 export interface RestoreEngine {
