@@ -67,7 +67,7 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
   const threads = threadImages(images, pid, tree.threads, reasons);
   const leader = { name: task.comm, mask: task.blockedSignals };
   const vmas = understandVmas(mm, table, reasons);
-  return {
+  const process = {
     pid,
     pgid: tree.pgid,
     sid: tree.sid,
@@ -85,4 +85,7 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
     thpDisabled: mm.thpDisabled ?? false,
     clocks,
   };
+  // What is refused is often what has the others.
+  if (reasons.refused.length === 0) table.checkAllUsed();
+  return process;
 }

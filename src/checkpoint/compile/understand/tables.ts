@@ -6,6 +6,7 @@ import type { Reasons } from "./context.ts";
 /** What an id in files.img stands for. */
 export class FileTable {
   readonly #files = new Map<number, FileEntry>();
+  readonly #used = new Set<number>();
   readonly #remapped: ReadonlySet<number>;
   readonly #reasons: Reasons;
 
@@ -21,8 +22,16 @@ export class FileTable {
   /** The file with that id; `where` ("fd 7") names who wants it when there is none. */
   get(id: number, where: string): FileEntry | undefined {
     const file = this.#files.get(id);
+    this.#used.add(id);
     if (file === undefined) this.#reasons.refuse(`${where}: no file with the id ${id} in files.img`);
     return file;
+  }
+
+  /** To be called last: a file that nobody has means that something else is missing. */
+  checkAllUsed(): void {
+    for (const id of this.#files.keys()) {
+      if (!this.#used.has(id)) this.#reasons.refuse(`files.img: nobody has the file with the id ${id}`);
+    }
   }
 
   /** A file with a path that is still there. */
