@@ -40,6 +40,15 @@ export function checkDumpable({ spec, state, paused }: Container): void {
   }
 }
 
+/** The error for what no engine could restore as it was; `reasons` say where and what. */
+export function notRestorable(name: string, reasons: readonly string[]): ThawError {
+  const shown = reasons.slice(0, MAX_REASONS).join("; ");
+  return new ThawError("CHECKPOINT_FAILED", `${name} has what no restore would bring back as it was: ${shown}`, {
+    hint: "The container goes on running. Such a service can only be started cold.",
+  });
+}
+
+const MAX_REASONS = 5;
 const SIGKILL = 9;
 
 /** The error for a checkpoint that was made on another machine. */

@@ -11,12 +11,14 @@ import type { Container } from "../../container/types.ts";
 import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
 import type { CriuProgram } from "../criu/program.ts";
+import { notRestorable } from "../refusals.ts";
 import { dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
 import { criuErrors } from "./log.ts";
 import { containerProcesses, resume, type StdioPipes, stdioPipes } from "./processes.ts";
 import { dumpId } from "./recover.ts";
 import { parseDumpStats } from "./stats.ts";
+import { unsafeLive } from "./unsafe-live.ts";
 
 export interface DumpRequest {
   readonly client: LauncherClient;
@@ -49,6 +51,7 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
   try {
     await runCriu(request, mainInside);
     const stoppedAt = performance.now();
+    await checkLive(container, tree);
     await copyLayer(request.upper, join(directory, "upper"));
     const criuMs = await frozenMs(join(directory, "images"));
     const dumped = () => ({ mainPid: mainInside, stdio, frozenMs: criuMs + performance.now() - stoppedAt });
@@ -57,6 +60,12 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
     resume(tree);
     throw error;
   }
+}
+
+/** Only what stands still can be looked at: a running process might change behind the look. */
+async function checkLive({ spec }: Container, tree: readonly number[]): Promise<void> {
+  const reasons = (await Promise.all(tree.map(unsafeLive))).flat();
+  if (reasons.length > 0) throw notRestorable(spec.name, reasons);
 }
 
 async function runCriu(request: DumpRequest, pidInside: number): Promise<void> {

@@ -1,0 +1,59 @@
+/** What is around the process: that it is alone, its namespaces, the clocks, and locks that others may wait for. */
+import type { Images } from "../../images/index.ts";
+import type { IdsEntry, PstreeEntry } from "../../images/messages/process.ts";
+import type { ProcessImage } from "../process.ts";
+import { nanoseconds, type Reasons } from "./context.ts";
+
+/** Versions of the images' format that CRIU 4.2 writes. */
+const FORMAT_VERSION = 2;
+
+const NAMESPACES = {
+  pidNamespace: "pid",
+  netNamespace: "network",
+  ipcNamespace: "IPC",
+  utsNamespace: "UTS",
+  mntNamespace: "mount",
+  userNamespace: "user",
+  cgroupNamespace: "cgroup",
+  timeNamespace: "time",
+} as const satisfies Partial<Record<keyof IdsEntry, string>>;
+
+/** The only process of the images, if it is the main one. */
+export function onlyProcess(images: Images, mainPid: number, reasons: Reasons): PstreeEntry | undefined {
+  const others = images.pstree.filter(({ pid }) => pid !== mainPid);
+  if (others.length > 0) {
+    const shown = others.slice(0, 5).map(({ pid }) => pid);
+    reasons.refuse(`${images.pstree.length} processes: besides the main one ${shown.join(", ")}`);
+  }
+  const main = images.pstree.filter(({ pid }) => pid === mainPid);
+  if (main.length !== 1)
+    reasons.refuse(`pstree.img: expected the process ${mainPid} once, got it ${main.length} times`);
+  return main[0];
+}
+
+/** Refuses another format, namespaces of the process's own, what other programs hooked into the dump, locks. */
+export function checkSurroundings(images: Images, pid: number, reasons: Reasons): void {
+  const inventory = images.inventory[0];
+  const ids = images.ids.get(pid);
+  if (inventory === undefined) reasons.refuse("inventory.img is missing");
+  if (ids === undefined) reasons.refuse(`ids-${pid}.img is missing`);
+  if (inventory === undefined || ids === undefined) return;
+  if (inventory.version !== FORMAT_VERSION) {
+    reasons.refuse(`inventory.img: expected the format ${FORMAT_VERSION}, got ${inventory.version}`);
+  }
+  if (inventory.plugins?.names.length) reasons.refuse(`CRIU's plug-ins: ${inventory.plugins.names.join(", ")}`);
+  for (const [key, name] of Object.entries(NAMESPACES)) {
+    // The keys are those of the table above.
+    const of = key as keyof typeof NAMESPACES;
+    if (ids[of] !== inventory.rootIds?.[of]) reasons.refuse(`the process has a ${name} namespace of its own`);
+  }
+  for (const { fd } of images.fileLocks) reasons.refuse(`fd ${fd}: a file lock`);
+}
+
+/** The clocks at the dump. */
+export function clocksOf(images: Images, reasons: Reasons): ProcessImage["clocks"] {
+  const timens = images.timens[0];
+  if (timens === undefined) reasons.refuse("timens-0.img is missing");
+  const of = (clock: { sec: bigint; nsec: bigint } | undefined) => nanoseconds(clock?.sec ?? 0n, clock?.nsec ?? 0n, 1n);
+  return { monotonic: of(timens?.monotonic), boottime: of(timens?.boottime) };
+}
