@@ -51,7 +51,7 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
       ["Seccomp", "Seccomp_filters", "NoNewPrivs"].map((field) => statusOf(containers.get(container).pid, field));
     expect(confinement(id)).toEqual(["2", "1", "1"]);
     const info = await checkpoints.create("memory", "memory-1");
-    expect(info).toMatchObject({ name: "memory-1", containerName: "memory", engine: "criu", incompatibilities: [] });
+    expect(info).toMatchObject({ name: "memory-1", containerName: "memory", engine: "thaw", incompatibilities: [] });
     expect(info.frozenMs).toBeGreaterThan(0);
     expect(info.pagesBytes).toBeGreaterThan(4096);
     expect(info.sizeBytes).toBeGreaterThan(info.pagesBytes);
