@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { startOf } from "../src/container/index.ts";
 import { ContainerState, type LauncherEvent } from "../src/launcher/generated/protocol.ts";
+import { WAKES_NOTHING } from "../src/launcher/index.ts";
 import { SandboxPool } from "../src/sandbox/index.ts";
 import { makePerlRoot, SERVER_ARGV, SERVER_PORT } from "./support/perl-root.ts";
 import { pooledTest } from "./support/pooled-test.ts";
@@ -151,13 +152,11 @@ pooledTest("a sleeping service keeps one ready, and its wake-up takes it without
       id: "svc",
       target: id,
       port: SERVER_PORT,
-      idleMs: 0,
-      wakeMs: 0,
       readyMs: 20_000,
       stdio: 0,
       log: "",
     },
-    ...{ wake: plan, fallback: [], cleanup: [...cleanup, { kind: "remove_tree", path: place.directory }] },
+    ...{ ...WAKES_NOTHING, wake: plan, cleanup: [...cleanup, { kind: "remove_tree", path: place.directory }] },
     refusal: new Uint8Array(),
   });
   await until(() => parked(open) === 1);

@@ -130,9 +130,15 @@ void event_taken(struct container *entry, struct container *by)
 	BROADCAST(taken, m)
 }
 
-void event_woke(const char *id, uint8_t result, uint32_t waiting, struct wire_phases phases, const char *detail)
+void event_held(const char *id, uint8_t ok, const char *detail)
 {
-	struct msg_woke m = { wire_cstr(id), result, waiting, phases, wire_cstr(detail) };
+	struct msg_held m = { wire_cstr(id), ok, wire_cstr(detail) };
+	BROADCAST(held, m)
+}
+
+void event_woke(const char *id, uint8_t result, bool ahead, uint32_t waiting, struct wire_phases phases, const char *detail)
+{
+	struct msg_woke m = { wire_cstr(id), result, ahead, waiting, phases, wire_cstr(detail) };
 	BROADCAST(woke, m)
 }
 

@@ -70,7 +70,7 @@ bool containers_let_go(void)
 {
 	list_each(it, &containers) {
 		const struct container *c = container_of(it, struct container, link);
-		if (c->state <= CONTAINER_STATE_STOPPING && !c->parking)
+		if (c->state <= CONTAINER_STATE_STOPPING && !c->parking && !c->ahead)
 			return false;
 	}
 	list_each(parked, &containers)
@@ -202,6 +202,8 @@ void process_known(struct process *p, pid_t pid)
 		kill(pid, SIGKILL);
 	else if (p->ready_early)
 		process_release(p);
+	else if (p->held_early)
+		wake_held(p->container);
 }
 
 void process_never(struct process *p)

@@ -21,7 +21,8 @@
  *   confine.c    gives the process its seccomp filter
  *   filter.c     the program that makes such filters, filter-code.c its instructions
  *   stdio.c      pipes, terminals, the log, attached streams
- *   gateway.c    listeners, wake-ups, idling
+ *   gateway.c    listeners
+ *   wake.c       wake-ups, what is made ahead of them, idling
  *   proxy.c      the bytes of one connection
  *   net.c        netlink batches; ports that are only held
  *   restore.c    becomes a dumped process: checks its tables, starts the restorer (native/restorer)
@@ -83,6 +84,9 @@ struct container {
 	struct progress plan;
 	struct progress cleanup;
 	bool cleaning;
+	bool ahead;		  /* made for a sleeping listener; no connection has asked for it yet */
+	bool held;		  /* and its process waits to go on */
+	bool unwanted;		  /* and its route is no more */
 	bool parking;		  /* `park` waits: a sandbox made ahead, of the shape below */
 	char shape[ID_ROOM];
 	bool host_only;		  /* only host operations: answered when done, then forgotten */
@@ -136,7 +140,8 @@ struct process {
 	bool released; /* the plan no longer waits for it */
 	uint64_t tag;  /* of what a memory template was asked, while its pid is not known */
 	struct container *template;
-	bool ready_early; /* it said so before the template said which pid it has */
+	bool held_early;  /* it said that it waits */
+	bool ready_early; /* or runs, before the template said which pid it has */
 };
 
 /* --- globals, set once in main.c ------------------------------------------------------------------------ */
@@ -367,7 +372,8 @@ void event_exited(struct container *c);
 void event_listener(const char *id, uint8_t state);
 void event_parked(struct container *c);
 void event_taken(struct container *entry, struct container *by);
-void event_woke(const char *id, uint8_t result, uint32_t waiting, struct wire_phases phases, const char *detail);
+void event_woke(const char *id, uint8_t result, bool ahead, uint32_t waiting, struct wire_phases phases, const char *detail);
+void event_held(const char *id, uint8_t ok, const char *detail);
 bool client_alive(const struct client *cl);
 
 /* --- gateway.c ----------------------------------------------------------------------------------------------------- */
@@ -378,6 +384,9 @@ int gateway_unroute(const char *id);
 int gateway_unlisten(const char *id);
 int gateway_sleep(const char *id, bool force);
 void gateway_stop(void);
+/* A restored process waits before it runs on. */
+void wake_held(struct container *c);
+void held_go_on(struct container *c);
 void gateway_container_up(struct container *c);
 void gateway_container_gone(struct container *c);
 void gateway_each(void (*fn)(void *ctx, const struct msg_listener *m), void *ctx);

@@ -176,7 +176,12 @@ static void report_take(struct process *p, const struct report *r, int fd)
 		template_cloned(p, r);
 		break;
 	case REPORT_PARKED:
-		pool_parked(c);
+		if (c->parking)
+			pool_parked(c);
+		else if (p->pid <= 0)
+			p->held_early = true;
+		else
+			wake_held(c);
 		break;
 	}
 	close_fd(&fd);

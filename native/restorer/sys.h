@@ -9,7 +9,15 @@
 /* First byte of the code, from the linker's script: the hole begins there. */
 extern const char restorer_code[] __attribute__((visibility("hidden")));
 
-#define BOOT ((struct restore_boot *)(uintptr_t)(restorer_code + RESTORE_LIMIT_CODE_BYTES))
+/* Hidden from the compiler, which would take what lies behind the code for constant like it. */
+static inline struct restore_boot *restorer_boot(void)
+{
+	uintptr_t at = (uintptr_t)restorer_code;
+	__asm__("" : "+r"(at));
+	return (struct restore_boot *)(at + RESTORE_LIMIT_CODE_BYTES);
+}
+
+#define BOOT restorer_boot()
 #define HEADER ((const struct restore_header *)(uintptr_t)BOOT->tables)
 /* The records of a section, and texts and spans of `data`. */
 #define TABLE(name, type) ((const type *)(uintptr_t)(BOOT->tables + HEADER->name##_at))

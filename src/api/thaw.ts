@@ -90,6 +90,7 @@ export const serviceUpSchema = z.strictObject({
   checkpoint: checkpointWhenSchema.default({ when: "ready" }),
   warmup: z.array(z.string().startsWith("/")).default([]),
   limits: serviceLimitsSchema.default({}),
+  tier: z.enum(["auto", "disk", "template", "parked"]).optional(),
   container: serviceContainerSchema.optional(),
 });
 

@@ -9,4 +9,5 @@ export { criuErrors } from "./engine/log.ts";
 export { type CheckpointDeps, Checkpoints, type ReadyCheckpoint } from "./manager.ts";
 export { engineOutput, sandboxCleanup } from "./plans.ts";
 export { CheckpointStore } from "./store.ts";
+export { type TemplateSource, type Templates, templateId } from "./templates.ts";
 export type { CheckpointInfo, CheckpointManager, RestorePlan } from "./types.ts";

@@ -18,12 +18,13 @@ import { type Dumped, dumpStopped } from "./engine/dump.ts";
 import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import { criuErrors } from "./engine/log.ts";
 import { marked, recoverDumps } from "./engine/recover.ts";
-import { chooseEngine, type EngineChoice, type RestoreEngine } from "./engine/types.ts";
+import { chooseEngine, type EngineChoice, type RestoreEngine, type RestoreOptions } from "./engine/types.ts";
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
 import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
+import { type TemplateSource, Templates } from "./templates.ts";
 import type { CheckpointInfo, CheckpointManager, RestorePlan } from "./types.ts";
 
 export interface CheckpointDeps {
@@ -39,6 +40,8 @@ export interface CheckpointDeps {
   readonly restoreLimitMs?: number;
   /** Who needs a checkpoint, in words ("the service web"), or undefined. */
   readonly usedBy: (name: string) => string | undefined;
+  /** Takes a line about what went another way than meant. */
+  readonly log?: (line: string) => void;
 }
 
 /** A checkpoint that was found fit for this machine. */
@@ -69,7 +72,18 @@ function lowersOf(spec: ContainerSpec, directory: string): readonly string[] {
 /** Errors that CRIU prints of a restore are few; they cost nothing while there are none. */
 const RESTORE_VERBOSITY = 1;
 
+/** How a plan shall restore beyond what the checkpoint says. */
+export interface CompileOptions {
+  readonly layer: "keep" | "drop";
+  readonly network?: ContainerNetwork;
+  /** The checkpoint's engine when not given. */
+  readonly engine?: RestoreEngine;
+  readonly template?: RestoreOptions["template"];
+}
+
 export class Checkpoints implements CheckpointManager {
+  /** Memory templates of checkpoints. */
+  readonly templates: Templates;
   readonly #deps: CheckpointDeps;
   /** Ids of checkpoints whose digests were compared in this run of the daemon. */
   readonly #verified = new Map<string, Promise<void>>();
@@ -77,6 +91,7 @@ export class Checkpoints implements CheckpointManager {
 
   constructor(deps: CheckpointDeps) {
     this.#deps = deps;
+    this.templates = new Templates(deps.client, deps.cgroups);
   }
 
   async create(name: string, checkpoint: string, options: { leaveRunning?: boolean } = {}): Promise<CheckpointInfo> {
@@ -123,12 +138,31 @@ export class Checkpoints implements CheckpointManager {
         hint: "Remove that first (thaw down, thaw rm).",
       });
     }
+    await this.templates.stop(id);
     await this.#deps.store.remove(name);
     this.#verified.delete(id);
   }
 
   async restore(name: string, options: { containerName?: string } = {}): Promise<Container> {
     const ready = await this.prepare(name);
+    const [first, ...others] = [ready.choice.engine, ...ready.choice.others];
+    for (const [index, engine] of [first, ...others].entries()) {
+      try {
+        return await this.#restoreWith(engine, ready, name, options);
+      } catch (error) {
+        if (index === others.length || asThawError(error).code !== "RESTORE_FAILED") throw error;
+        this.#deps.log?.(`${name}: ${engine.name}: ${asThawError(error).message}`);
+      }
+    }
+    throw new ThawError("INTERNAL", `no engine for ${name}`);
+  }
+
+  async #restoreWith(
+    engine: RestoreEngine,
+    ready: ReadyCheckpoint,
+    name: string,
+    options: { containerName?: string },
+  ): Promise<Container> {
     const { client, containers } = this.#deps;
     const limit = this.limitOf(name);
     let outputFile = "";
@@ -140,7 +174,7 @@ export class Checkpoints implements CheckpointManager {
         plan: (place, { spec }, network) => {
           outputFile = engineOutput(place);
           callOff = endLater(client, place.id, limit, () => true);
-          return this.compile({ ...ready, restoredSpec: spec }, place, "keep", network);
+          return this.compile({ ...ready, restoredSpec: spec }, place, { layer: "keep", network, engine });
         },
         onFailed: (event) => restoreFailed(name, event, criuErrors(outputFile)),
       });
@@ -177,16 +211,26 @@ export class Checkpoints implements CheckpointManager {
   compile(
     ready: ReadyCheckpoint,
     place: ContainerPlace,
-    layer: "keep" | "drop",
-    network: ContainerNetwork = ALONE,
+    { layer, network = ALONE, engine = ready.choice.engine, template }: CompileOptions,
   ): RestorePlan {
-    return ready.choice.engine.compile(ready.manifest, {
+    return engine.compile(ready.manifest, {
+      template,
       directory: this.#deps.store.directoryOf(ready.manifest.id),
       sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network),
       cleanup: [...network.after, ...sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer)],
       outputFile: engineOutput(place),
       verbosity: RESTORE_VERBOSITY,
     });
+  }
+
+  /** What a checkpoint's memory template is made of. */
+  templateSource({ manifest, restoredSpec }: ReadyCheckpoint): TemplateSource {
+    return { manifest, directory: this.#deps.store.directoryOf(manifest.id), lowers: restoredSpec.lowers };
+  }
+
+  /** The manifest of a checkpoint; undefined when there is none that this thaw can read. */
+  manifest(name: string): CheckpointManifest | undefined {
+    return this.#deps.store.list().find((manifest) => manifest.name === name);
   }
 
   /** The order loses nothing when something fails: the container ends when its checkpoint is there. */

@@ -5,7 +5,7 @@
  */
 
 import { ListenerState } from "../launcher/generated/protocol.ts";
-import type { LauncherClient, LauncherListing } from "../launcher/index.ts";
+import { type LauncherClient, type LauncherListing, WAKES_NOTHING } from "../launcher/index.ts";
 import type { Container, PortBinding } from "./types.ts";
 
 const BACKLOG = 4096;
@@ -44,14 +44,10 @@ export class PublishedPorts {
         id,
         target: container.id,
         port: containerPort,
-        idleMs: 0,
-        wakeMs: 0,
         readyMs: READY_MS,
         stdio: 0,
         log: "",
-        wake: [],
-        fallback: [],
-        cleanup: [],
+        ...WAKES_NOTHING,
         refusal: new Uint8Array(0),
       });
     }

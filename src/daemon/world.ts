@@ -54,6 +54,7 @@ export class World {
       runDir: paths.run,
       criu: () => workingCriu(paths),
       usedBy: (name) => services.userOf(name),
+      log: (line) => log.info(line),
     });
     const services: Services = new Services({
       database,

@@ -43,9 +43,18 @@ test("a wake-up's phases are milliseconds in the order of time", () => {
     { phase: Phase.engine, ns: 3_500_000n },
     { phase: 200, ns: 13_000_000n },
   ];
-  const event = { kind: "woke", id: "x", result: WakeResult.fallback, waiting: 2, phases, detail: "why" } as const;
+  const event = {
+    kind: "woke",
+    id: "x",
+    result: WakeResult.fallback,
+    ahead: 0,
+    waiting: 2,
+    phases,
+    detail: "why",
+  } as const;
   expect(wakePhases(event)).toEqual({
     result: "fallback",
+    tier: "template",
     waiting: 2,
     phases: [
       { name: "engine", ms: 3.5 },

@@ -170,7 +170,9 @@ export function wakePhases(event: WokeMessage): WakePhases {
   }));
   const result = wakeResultNames[event.result];
   return {
-    result: result === "restored" || result === "fallback" ? result : "failed",
+    result: result === "restored" || result === "fallback" || result === "second" ? result : "failed",
+    // The launcher only knows whether the process waited for the connection.
+    tier: event.ahead === 1 ? "parked" : "template",
     waiting: event.waiting,
     phases: phases.sort((a, b) => a.ms - b.ms),
     detail: event.detail,

@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ThawError } from "../common/errors.ts";
 import { ListenerState, Stdio } from "../launcher/generated/protocol.ts";
-import type { LauncherClient } from "../launcher/index.ts";
+import { type LauncherClient, WAKES_NOTHING } from "../launcher/index.ts";
 import type { Probe } from "../service/ports.ts";
 
 /** Written to a probe's connection by the launcher when nothing accepted in time. */
@@ -44,14 +44,10 @@ export async function openProbe(client: LauncherClient, runDir: string, target: 
       id,
       target: target.container,
       port: target.port,
-      idleMs: 0,
-      wakeMs: 0,
       readyMs: target.readyMs,
       stdio: Stdio.none,
       log: "",
-      wake: [],
-      fallback: [],
-      cleanup: [],
+      ...WAKES_NOTHING,
       refusal: REFUSED,
     });
   } catch (error) {

@@ -2,11 +2,12 @@
  * From a checkpoint to what the launcher needs to wake a service by itself: the restore as a plan, a cold start as
  * the other way, and the clean-up of either. Both make the same container, so that its id, log and cgroups are one.
  */
-import { type Checkpoints, sandboxCleanup } from "../checkpoint/index.ts";
+import { type Checkpoints, sandboxCleanup, templateId } from "../checkpoint/index.ts";
 import type { Containers } from "../container/index.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import type { Cgroups } from "../sandbox/index.ts";
 import type { WakeRoute } from "./ports.ts";
+import type { Tier } from "./tiers.ts";
 import type { ServiceSpec } from "./types.ts";
 
 export interface ArmedWith {
@@ -24,6 +25,7 @@ export interface ArmRequest {
   readonly instance: string;
   /** Name of a checkpoint, or "" for cold starts. */
   readonly checkpoint: string;
+  readonly tier: Tier;
 }
 
 export interface ArmDeps {
@@ -43,10 +45,17 @@ export async function compileRoute(deps: ArmDeps, request: ArmRequest): Promise<
   const cleanup = sandboxCleanup(request.container, place, deps.cgroups, "drop");
   const common = { target: instance, log: place.log, idleMs: spec.idleMs, readyMs: spec.readyTimeoutMs, cleanup };
   if (request.checkpoint === "") {
-    return { route: { ...common, wakeMs: 0, wake: coldStart, fallback: [] }, engine: "cold", reasons: [] };
+    return { route: { ...common, ...COLD, wake: coldStart }, engine: "cold", reasons: [] };
   }
   const ready = await deps.checkpoints.prepare(request.checkpoint);
-  const { plan, engine } = deps.checkpoints.compile(ready, place, "drop");
+  const ahead = request.tier === "parked";
+  const template = request.tier === "disk" ? undefined : { template: templateId(ready.manifest.id), hold: ahead };
+  const { plan: wake, engine } = deps.checkpoints.compile(ready, place, { layer: "drop", template });
+  const [slower] = ready.choice.others;
+  const second = slower ? deps.checkpoints.compile(ready, place, { layer: "drop", engine: slower }).plan : [];
   const wakeMs = deps.checkpoints.limitOf(request.checkpoint);
-  return { route: { ...common, wakeMs, wake: plan, fallback: coldStart }, engine, reasons: ready.choice.reasons };
+  const route = { ...common, wakeMs, ahead: ahead ? 1 : 0, wake, second, fallback: coldStart };
+  return { route, engine, reasons: ready.choice.reasons };
 }
+
+const COLD = { wakeMs: 0, ahead: 0, second: [], fallback: [] };

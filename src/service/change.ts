@@ -12,6 +12,7 @@ import type { ResolvedService, ServicePort } from "./ports.ts";
 import { prepareCheckpoint } from "./prepare.ts";
 import { specDigest } from "./spec.ts";
 import type { ServiceRow } from "./store.ts";
+import type { Tier } from "./tiers.ts";
 import type { ServiceSpec } from "./types.ts";
 import type { ServiceWorld } from "./world.ts";
 
@@ -69,7 +70,8 @@ export async function arm(
   row: ServiceRow,
   resolved: ResolvedService,
 ): Promise<{ row: ServiceRow; stale: boolean }> {
-  const request = { spec: row.spec, container: instanceSpec(row, resolved), instance: row.instance };
+  const common = { spec: row.spec, container: instanceSpec(row, resolved), instance: row.instance };
+  const request = { ...common, tier: "disk" } as const;
   let armed: ArmedWith;
   let stale = false;
   let { reasons } = row;
@@ -92,7 +94,17 @@ export async function arm(
     ...(restoredFrom === undefined ? {} : { restoredFrom }),
   });
   await world.gateway.arm(id, row.spec.ports, armed.route);
-  return { row: { ...row, engine: armed.engine, reasons }, stale };
+  return { row: { ...row, engine: armed.engine, tier: "disk", reasons }, stale };
+}
+
+/** Has the launcher wake a service out of another tier from now on; what is awake goes on. */
+export async function armInTier(world: ServiceWorld, live: Live, tier: Tier): Promise<void> {
+  const { row } = live;
+  const container = instanceSpec(row, await world.resolve(row.spec));
+  const { spec, instance, checkpoint } = row;
+  const { route } = await compileRoute(world, { spec, container, instance, checkpoint, tier });
+  await world.gateway.arm(row.id, spec.ports, route);
+  world.save(live, { ...live.row, tier });
 }
 
 /** A daemon that died during a change may have left another instance under the service's name. */
@@ -224,5 +236,6 @@ function instanceSpec(row: ServiceRow, { container }: ResolvedService) {
 
 function firstRow(id: string, spec: ServiceSpec, digest: string, instance: string): ServiceRow {
   const fresh = { checkpoint: "", generation: 0, prepared: false, engine: "", reasons: [], error: "" };
-  return { id, spec, digest, instance, ...fresh, wakes: 0, wakesSeen: 0, lastWake: undefined };
+  const rest = { tier: "disk", fallbacks: 0 } as const;
+  return { id, spec, digest, instance, ...fresh, ...rest, wakes: 0, wakesSeen: 0, lastWake: undefined };
 }

@@ -32,7 +32,8 @@ export async function endInstance({ client }: Pick<InstanceDeps, "client">, id: 
   ];
   try {
     const record = (await client.list()).containers.find((container) => container.id === id);
-    if (record === undefined || record.state > ContainerState.stopping) return;
+    const isLive = (state: number) => state <= ContainerState.stopping || state === ContainerState.parked;
+    if (record === undefined || !isLive(record.state)) return;
     await client.request({ kind: "kill", id });
     await promise;
   } finally {

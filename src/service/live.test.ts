@@ -4,7 +4,13 @@ import { afterCount, afterWake, describeService } from "./live.ts";
 import { type ServiceRow, ServiceStore } from "./store.ts";
 import type { WakePhases } from "./types.ts";
 
-const wake: WakePhases = { result: "restored", waiting: 3, phases: [{ name: "engine", ms: 1.5 }], detail: "" };
+const wake: WakePhases = {
+  result: "restored",
+  tier: "disk",
+  waiting: 3,
+  phases: [{ name: "engine", ms: 1.5 }],
+  detail: "",
+};
 const row: ServiceRow = {
   id: "a-web",
   spec: {
@@ -26,6 +32,8 @@ const row: ServiceRow = {
   generation: 1,
   prepared: true,
   engine: "criu",
+  tier: "disk",
+  fallbacks: 0,
   reasons: [],
   wakes: 5,
   wakesSeen: 2,

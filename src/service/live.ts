@@ -9,6 +9,8 @@ const MAX_REASONS = 5;
 export interface Live {
   row: ServiceRow;
   life: Life;
+  /** When it was woken or made last, ms since the epoch; undefined: not since the daemon was started. */
+  usedAt?: number;
 }
 
 /** Takes an event into account. Returns whether anything changed that others see. */
@@ -21,7 +23,8 @@ export function apply(live: Live, event: LifeEvent): boolean {
 /** The row after a wake-up: counted, its phases kept, the reason of a fallback remembered. */
 export function afterWake(row: ServiceRow, wake: WakePhases, reason: string): ServiceRow {
   const reasons = reason === "" ? row.reasons : remember(row.reasons, reason);
-  return { ...row, wakes: row.wakes + 1, wakesSeen: row.wakesSeen + 1, lastWake: wake, reasons };
+  const fallbacks = row.fallbacks + (wake.result === "restored" ? 0 : 1);
+  return { ...row, wakes: row.wakes + 1, wakesSeen: row.wakesSeen + 1, lastWake: wake, reasons, fallbacks };
 }
 
 /**
@@ -40,7 +43,8 @@ export function remember(reasons: readonly string[], reason: string): string[] {
 
 /** @param memoryBytes what its instance's cgroup holds. */
 export function describeService({ row, life }: Live, memoryBytes: number): Service {
-  const { id, spec, wakes, engine, reasons, lastWake } = row;
+  const { id, spec, wakes, engine, reasons, lastWake, fallbacks } = row;
+  const tier = row.checkpoint === "" ? "cold" : row.tier;
   const error = life.state === "failed" ? life.error : row.error;
-  return { id, spec, state: life.state, wakes, engine, reasons, lastWake, error, memoryBytes };
+  return { id, spec, state: life.state, wakes, engine, tier, fallbacks, reasons, lastWake, error, memoryBytes };
 }

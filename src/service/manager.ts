@@ -15,6 +15,7 @@ import { reconcileServices } from "./reconcile.ts";
 import { checkSpec, serviceId } from "./spec.ts";
 import type { LifeEvent } from "./state.ts";
 import { type ServiceRow, ServiceStore } from "./store.ts";
+import { TierKeeper } from "./tier-keeper.ts";
 import type { Service, ServiceManager, ServiceSpec, WakePhases } from "./types.ts";
 import type { ServiceDeps, ServiceWorld } from "./world.ts";
 
@@ -25,6 +26,7 @@ export class Services implements ServiceManager {
   readonly #locks = new Locks();
   readonly #changes = new Listeners<Service>();
   readonly #world: ServiceWorld;
+  readonly #tiers: TierKeeper;
   readonly #background = new Set<Promise<void>>();
 
   constructor(deps: ServiceDeps) {
@@ -38,18 +40,22 @@ export class Services implements ServiceManager {
       happen: (live, event) => this.#happen(live, event),
       save: (live, row) => this.#save(live, row),
     };
+    this.#tiers = new TierKeeper(this.#world, this.#locks);
   }
 
   async up(spec: ServiceSpec, progress: (line: string) => void): Promise<Service> {
     checkSpec(spec);
     const id = serviceId(spec);
     await this.#locks.run(id, () => changeService(this.#world, id, spec, progress));
+    this.#use(id);
+    await this.#tiers.settle();
     return this.get(id);
   }
 
   async down(project: string): Promise<number> {
     const ids = [...this.#live.values()].filter((live) => live.row.spec.project === project).map((live) => live.row.id);
     await Promise.all(ids.map((id) => this.#locks.run(id, () => removeService(this.#world, id))));
+    this.#inBackground("tiers", () => this.#tiers.settle());
     return ids.length;
   }
 
@@ -79,6 +85,7 @@ export class Services implements ServiceManager {
   async reconcile(): Promise<void> {
     const stale = await reconcileServices(this.#world, this.#locks);
     for (const id of stale) this.#prepareAgain(id);
+    this.#inBackground("tiers", () => this.#tiers.reconcile());
   }
 
   /** Name of a service that needs the checkpoint, as `CheckpointDeps.usedBy` wants it. */
@@ -101,8 +108,12 @@ export class Services implements ServiceManager {
   }
 
   #describe(live: Live): Service {
-    const awake = live.life.state === "awake" || live.life.state === "waking";
-    return describeService(live, awake ? memoryOf(this.#deps, live.row.instance) : 0);
+    const { checkpoint, instance, tier } = live.row;
+    const isInMemory = live.life.state === "awake" || live.life.state === "waking" || tier === "parked";
+    const { checkpoints } = this.#deps;
+    const template =
+      tier === "disk" ? 0 : checkpoints.templates.memoryBytes(checkpoints.manifest(checkpoint)?.id ?? "");
+    return describeService(live, template + (isInMemory ? memoryOf(this.#deps, instance) : 0));
   }
 
   #happen(live: Live, event: LifeEvent): void {
@@ -130,10 +141,19 @@ export class Services implements ServiceManager {
 
   async #woke(live: Live, wake: WakePhases): Promise<void> {
     const reason = wake.result === "restored" ? "" : this.#whyFailed(live, wake);
-    const told = reason === "" ? wake : { ...wake, detail: reason };
+    // A process that was to wait but did not yet was cloned like any other.
+    const armed = live.row.checkpoint === "" ? "cold" : live.row.tier === "disk" ? "disk" : "template";
+    const tier = wake.result === "fallback" ? "cold" : wake.tier === "parked" ? "parked" : armed;
+    const told = { ...wake, tier, ...(reason === "" ? {} : { detail: reason }) } as const;
+    this.#use(live.row.id);
     this.#save(live, afterWake(live.row, told, reason));
     this.#happen(live, { kind: "woke", wake: told });
     if (wake.result === "fallback" && (await this.#isDamaged(live.row))) this.#prepareAgain(live.row.id);
+  }
+
+  #use(id: string): void {
+    const live = this.#live.get(id);
+    if (live) live.usedAt = Date.now();
   }
 
   async #isDamaged(row: ServiceRow): Promise<boolean> {
@@ -150,10 +170,12 @@ export class Services implements ServiceManager {
   #prepareAgain(id: string): void {
     const progress = (line: string) => this.#deps.log?.(`${id}: ${line}`);
     this.#inBackground(id, () =>
-      this.#locks.run(id, async () => {
-        const live = this.#live.get(id);
-        if (live) await changeService(this.#world, id, live.row.spec, progress, { again: true });
-      }),
+      this.#locks
+        .run(id, async () => {
+          const live = this.#live.get(id);
+          if (live) await changeService(this.#world, id, live.row.spec, progress, { again: true });
+        })
+        .then(() => this.#tiers.settle()),
     );
   }
 

@@ -19,8 +19,11 @@ export interface WakeRoute {
   /** How long the wake plan may run before the fallback gets its turn, ms; 0: `readyMs`. */
   readonly wakeMs: number;
   readonly readyMs: number;
+  /** 1: `wake` runs while the service sleeps, up to where its process holds. */
+  readonly ahead: number;
   readonly wake: readonly Op[];
-  /** Tried when `wake` failed; empty: there is no other way. */
+  /** Tried when `wake` failed, and the next when this did; empty: passed over. */
+  readonly second: readonly Op[];
   readonly fallback: readonly Op[];
   readonly cleanup: readonly Op[];
 }

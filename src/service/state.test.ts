@@ -4,7 +4,7 @@ import type { WakePhases } from "./types.ts";
 
 const wake = (result: WakePhases["result"], detail = ""): LifeEvent => ({
   kind: "woke",
-  wake: { result, waiting: 1, phases: [], detail },
+  wake: { result, tier: "disk", waiting: 1, phases: [], detail },
 });
 const report = (state: "unrouted" | "asleep" | "waking" | "awake" | "stopping"): LifeEvent => ({
   kind: "listener",

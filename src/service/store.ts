@@ -4,6 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { databaseError, migrate } from "../common/database.ts";
+import type { Tier } from "./tiers.ts";
 import type { ServiceSpec, WakePhases } from "./types.ts";
 
 const STEPS = [
@@ -13,6 +14,8 @@ const STEPS = [
      reasons TEXT NOT NULL, wakes INTEGER NOT NULL, wakes_seen INTEGER NOT NULL, last_wake TEXT NOT NULL,
      error TEXT NOT NULL
    ) STRICT`,
+  `ALTER TABLE services ADD COLUMN tier TEXT NOT NULL DEFAULT 'disk'`,
+  `ALTER TABLE services ADD COLUMN fallbacks INTEGER NOT NULL DEFAULT 0`,
 ];
 
 /** What is known of a service across restarts. */
@@ -30,6 +33,9 @@ export interface ServiceRow {
   /** False while its first preparation is not done: then nothing of it shall remain after a crash. */
   readonly prepared: boolean;
   readonly engine: string;
+  /** What its sockets are armed with. */
+  readonly tier: Tier;
+  readonly fallbacks: number;
   readonly reasons: readonly string[];
   readonly wakes: number;
   /** The launcher's counter when `wakes` was last brought up to date. */
@@ -52,6 +58,8 @@ interface Stored {
   wakes_seen: number;
   last_wake: string;
   error: string;
+  tier: Tier;
+  fallbacks: number;
 }
 
 /** Typed access to the table; makes it when it does not exist. */
@@ -78,7 +86,7 @@ export class ServiceStore {
       this.#db
         .query(
           `INSERT OR REPLACE INTO services VALUES ($id, $project, $spec, $digest, $instance, $checkpoint, $generation,
-             $prepared, $engine, $reasons, $wakes, $wakesSeen, $lastWake, $error)`,
+             $prepared, $engine, $reasons, $wakes, $wakesSeen, $lastWake, $error, $tier, $fallbacks)`,
         )
         .run({
           ...row,

@@ -2,6 +2,7 @@
  * On-demand services: a container that sleeps as a checkpoint and is woken by a connection.
  */
 import type { ContainerSpec, Limits } from "../container/types.ts";
+import type { Tier, TierWish } from "./tiers.ts";
 
 /** Where a service is. `preparing`: it is being started once to make its checkpoint. */
 export type ServiceState = "preparing" | "asleep" | "waking" | "awake" | "stopping" | "failed" | "removed";
@@ -29,6 +30,8 @@ export interface ServiceSpec {
   /** HTTP paths requested before the dump so that their code is loaded. */
   readonly warmup: readonly string[];
   readonly limits: Limits;
+  /** Where its memory is to be while it sleeps; missing: "auto". */
+  readonly tier?: TierWish | undefined;
   /** What its containers are beyond the image; missing: nothing. */
   readonly container?: ServiceContainer | undefined;
 }
@@ -40,7 +43,10 @@ export type ServiceContainer = Partial<
 
 /** The phases of one wake-up, ms since the connection arrived. */
 export interface WakePhases {
-  readonly result: "restored" | "fallback" | "failed";
+  /** "second": CRIU served after the compiled engine had failed; "fallback": a cold start did. */
+  readonly result: "restored" | "second" | "fallback" | "failed";
+  /** Where its memory was. */
+  readonly tier: Tier | "cold";
   /** Connections that were waiting when it was over. */
   readonly waiting: number;
   readonly phases: readonly { readonly name: string; readonly ms: number }[];
@@ -55,6 +61,10 @@ export interface Service {
   readonly wakes: number;
   /** Wake-ups by engine: "criu", "cold". */
   readonly engine: string;
+  /** Where its memory is while it sleeps. */
+  readonly tier: Tier | "cold";
+  /** Wake-ups in which the first plan failed and another served, or none. */
+  readonly fallbacks: number;
   readonly reasons: readonly string[];
   readonly lastWake: WakePhases | undefined;
   readonly error: string;

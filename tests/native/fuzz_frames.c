@@ -108,7 +108,7 @@ int gateway_route(const struct msg_route *m)
 {
 	look_at(m->target.p, (size_t)m->target.len + 1);
 	look_at(m->refusal.p, m->refusal.len);
-	return look_at_plan(m->wake) | look_at_plan(m->fallback) | look_at_plan(m->cleanup) ? -EBADMSG : 0;
+	return look_at_plan(m->wake) | look_at_plan(m->second) | look_at_plan(m->fallback) | look_at_plan(m->cleanup) ? -EBADMSG : 0;
 }
 
 int gateway_unroute(const char *id) { look_at(id, strlen(id)); return 0; }

@@ -58,7 +58,7 @@ static bool decode(const uint8_t *p, size_t len)
 	}
 	case MSG_ROUTE: {
 		struct msg_route m;
-		return msg_decode_route(&r, &m) && plan_check(m.wake, &spawns) == 0 && plan_check(m.fallback, &spawns) == 0 &&
+		return msg_decode_route(&r, &m) && plan_check(m.wake, &spawns) == 0 && plan_check(m.second, &spawns) == 0 && plan_check(m.fallback, &spawns) == 0 &&
 		       plan_check(m.cleanup, &spawns) == 0;
 	}
 	default:

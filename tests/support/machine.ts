@@ -19,7 +19,7 @@ import { type Paths, thawPaths } from "../../src/common/paths.ts";
 import { Containers } from "../../src/container/index.ts";
 import type { ContainerSpec } from "../../src/container/types.ts";
 import { LauncherGateway } from "../../src/gateway/index.ts";
-import { ensureLauncher, type LauncherClient } from "../../src/launcher/index.ts";
+import { ensureLauncher, type LauncherClient, WAKES_NOTHING } from "../../src/launcher/index.ts";
 import { directoryRootfs } from "../../src/rootfs/index.ts";
 import { Cgroups, detectCgroups } from "../../src/sandbox/index.ts";
 import { Services } from "../../src/service/index.ts";
@@ -166,7 +166,7 @@ export class Machine {
     const { client, containers } = this.daemon;
     const [id, unix] = ["test.get", join(this.paths.run, "get.sock")];
     const target = containers.get(container).id;
-    const route = { stdio: 0, log: "", wake: [], fallback: [], cleanup: [], refusal: new Uint8Array(0) };
+    const route = { ...WAKES_NOTHING, stdio: 0, log: "", refusal: new Uint8Array(0) };
     await client.request({ kind: "listen", id, address: "", port: 0, path: unix, backlog: 8 });
     try {
       await client.request({
@@ -174,8 +174,6 @@ export class Machine {
         id,
         target,
         port: SERVER_PORT,
-        idleMs: 0,
-        wakeMs: 0,
         readyMs: 5000,
         ...route,
       });

@@ -69,6 +69,7 @@ enum wake_result {
 	WAKE_RESULT_RESTORED = 0,
 	WAKE_RESULT_FALLBACK = 1,
 	WAKE_RESULT_FAILED = 2,
+	WAKE_RESULT_SECOND = 3,
 };
 
 enum {
@@ -96,6 +97,7 @@ enum {
 	MSG_EXITED = 98,
 	MSG_LISTENER_CHANGED = 99,
 	MSG_WOKE = 100,
+	MSG_HELD = 103,
 	MSG_PARKED = 101,
 	MSG_TAKEN = 102,
 };
@@ -243,7 +245,9 @@ struct msg_route {
 	uint32_t ready_ms;
 	uint8_t stdio;
 	struct wire_str log;
+	uint8_t ahead;
 	struct wire_bytes wake;
+	struct wire_bytes second;
 	struct wire_bytes fallback;
 	struct wire_bytes cleanup;
 	struct wire_bytes refusal;
@@ -326,8 +330,15 @@ struct msg_listener_changed {
 struct msg_woke {
 	struct wire_str id;
 	uint8_t result;
+	uint8_t ahead;
 	uint32_t waiting;
 	struct wire_phases phases;
+	struct wire_str detail;
+};
+
+struct msg_held {
+	struct wire_str id;
+	uint8_t ok;
 	struct wire_str detail;
 };
 
@@ -787,7 +798,9 @@ static inline bool msg_decode_route(struct wire_reader *r, struct msg_route *out
 	out->ready_ms = wire_get_u32(r);
 	out->stdio = wire_get_u8(r);
 	out->log = wire_get_str(r);
+	out->ahead = wire_get_u8(r);
 	out->wake = wire_get_bytes(r);
+	out->second = wire_get_bytes(r);
 	out->fallback = wire_get_bytes(r);
 	out->cleanup = wire_get_bytes(r);
 	out->refusal = wire_get_bytes(r);
@@ -905,8 +918,18 @@ static inline bool msg_encode_woke(struct wire_writer *w, uint64_t tag, const st
 	wire_begin(w, MSG_WOKE, tag);
 	wire_put_str(w, in->id);
 	wire_put_u8(w, in->result);
+	wire_put_u8(w, in->ahead);
 	wire_put_u32(w, in->waiting);
 	wire_put_phases(w, in->phases);
+	wire_put_str(w, in->detail);
+	return wire_finish(w);
+}
+
+static inline bool msg_encode_held(struct wire_writer *w, uint64_t tag, const struct msg_held *in)
+{
+	wire_begin(w, MSG_HELD, tag);
+	wire_put_str(w, in->id);
+	wire_put_u8(w, in->ok);
 	wire_put_str(w, in->detail);
 	return wire_finish(w);
 }

@@ -47,6 +47,7 @@ export function resolveService(
       ...(given.command === undefined ? {} : { command: words(given.command) }),
       ...(given.entrypoint === undefined ? {} : { entrypoint: words(given.entrypoint) }),
       ...(thaw.idle === undefined ? {} : { idleMs: thaw.idle }),
+      ...(thaw.tier === undefined ? {} : { tier: thaw.tier }),
       ...(thaw.ready_timeout === undefined ? {} : { readyTimeoutMs: thaw.ready_timeout }),
     },
   };

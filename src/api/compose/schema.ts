@@ -90,6 +90,7 @@ const thawSchema = z.strictObject({
   idle: durationSchema.optional(),
   ready_timeout: durationSchema.optional(),
   checkpoint: checkpointSchema.optional(),
+  tier: z.enum(["auto", "disk", "template", "parked"]).optional(),
 });
 
 export const serviceSchema = z.strictObject({

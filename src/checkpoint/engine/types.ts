@@ -38,6 +38,8 @@ export interface EngineChoice {
   readonly engine: RestoreEngine;
   /** What the engines before it said against the checkpoint. */
   readonly reasons: readonly string[];
+  /** Slower engines that accept it, too. */
+  readonly others: readonly RestoreEngine[];
 }
 
 /**
@@ -46,9 +48,9 @@ export interface EngineChoice {
  */
 export function chooseEngine(engines: readonly RestoreEngine[], manifest: CheckpointManifest): EngineChoice {
   const reasons: string[] = [];
-  for (const engine of engines) {
+  for (const [index, engine] of engines.entries()) {
     const verdict = engine.assess(manifest);
-    if (verdict.ok) return { engine, reasons };
+    if (verdict.ok) return { engine, reasons, others: engines.slice(index + 1).filter((o) => o.assess(manifest).ok) };
     reasons.push(...verdict.refused.map((reason) => `${engine.name}: ${reason}`));
   }
   throw new ThawError("CHECKPOINT_INCOMPATIBLE", `no engine can restore ${manifest.name}: ${reasons.join("; ")}`, {

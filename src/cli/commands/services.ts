@@ -21,13 +21,23 @@ export const command = ({ client }: Context) =>
       for (const { id, error } of all) if (error !== "") print(`${id}: ${plain(error)}`);
     });
 
-const HEADER = ["NAME", "STATE", "PORTS", "ENGINE", "WAKES", "LAST WAKE (ms)", "MEMORY"];
+const HEADER = ["NAME", "STATE", "PORTS", "ENGINE", "TIER", "WAKES", "FALLBACKS", "LAST WAKE (ms)", "MEMORY"];
 
-function row({ id, spec, state, engine, wakes, lastWake, memoryBytes }: ServiceAnswer): string[] {
+function row({ id, spec, state, engine, tier, wakes, fallbacks, lastWake, memoryBytes }: ServiceAnswer): string[] {
   const ports = spec.ports.map(
     ({ hostAddress, hostPort, containerPort }) => `${hostAddress}:${hostPort}->${containerPort}`,
   );
-  return [id, state, ports.join(", "), engine, String(wakes), wakeText(lastWake), bytesText(memoryBytes)];
+  return [
+    id,
+    state,
+    ports.join(", "),
+    engine,
+    tier,
+    String(wakes),
+    String(fallbacks),
+    wakeText(lastWake),
+    bytesText(memoryBytes),
+  ];
 }
 
 function wakeText(wake: ServiceAnswer["lastWake"]): string {

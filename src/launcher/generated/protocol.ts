@@ -122,12 +122,14 @@ export const WakeResult = {
   restored: 0,
   fallback: 1,
   failed: 2,
+  second: 3,
 } as const;
 export type WakeResult = (typeof WakeResult)[keyof typeof WakeResult];
 export const wakeResultNames: Record<number, string> = {
   0: "restored",
   1: "fallback",
   2: "failed",
+  3: "second",
 };
 
 export interface HelloMessage {
@@ -202,7 +204,9 @@ export interface RouteMessage {
   readonly readyMs: number;
   readonly stdio: number;
   readonly log: string;
+  readonly ahead: number;
   readonly wake: readonly Op[];
+  readonly second: readonly Op[];
   readonly fallback: readonly Op[];
   readonly cleanup: readonly Op[];
   readonly refusal: Uint8Array;
@@ -298,8 +302,16 @@ export interface WokeMessage {
   readonly kind: "woke";
   readonly id: string;
   readonly result: number;
+  readonly ahead: number;
   readonly waiting: number;
   readonly phases: readonly PhaseTime[];
+  readonly detail: string;
+}
+
+export interface HeldMessage {
+  readonly kind: "held";
+  readonly id: string;
+  readonly ok: number;
   readonly detail: string;
 }
 
@@ -764,6 +776,7 @@ export type LauncherEvent =
   | ExitedMessage
   | ListenerChangedMessage
   | WokeMessage
+  | HeldMessage
   | ParkedMessage
   | TakenMessage;
 
@@ -873,6 +886,7 @@ const MESSAGE_CODES = {
   exited: 98,
   listener_changed: 99,
   woke: 100,
+  held: 103,
   parked: 101,
   taken: 102,
 } as const;
@@ -1082,7 +1096,9 @@ function encodeMessageFields(w: Writer, value: Message): void {
       w.u32(value.readyMs);
       w.u8(value.stdio);
       w.str(value.log);
+      w.u8(value.ahead);
       w.bytes(encodePlan(value.wake));
+      w.bytes(encodePlan(value.second));
       w.bytes(encodePlan(value.fallback));
       w.bytes(encodePlan(value.cleanup));
       w.bytes(value.refusal);
@@ -1152,8 +1168,14 @@ function encodeMessageFields(w: Writer, value: Message): void {
     case "woke":
       w.str(value.id);
       w.u8(value.result);
+      w.u8(value.ahead);
       w.u32(value.waiting);
       w.phases(value.phases);
+      w.str(value.detail);
+      return;
+    case "held":
+      w.str(value.id);
+      w.u8(value.ok);
       w.str(value.detail);
       return;
     case "parked":
@@ -1190,7 +1212,7 @@ function decodeMessageFields(code: number, r: Reader): Message {
     case 10:
       return { kind: "unlisten", id: r.str() };
     case 11:
-      return { kind: "route", id: r.str(), target: r.str(), port: r.u16(), idleMs: r.u32(), wakeMs: r.u32(), readyMs: r.u32(), stdio: r.u8(), log: r.str(), wake: decodePlan(r.bytes()), fallback: decodePlan(r.bytes()), cleanup: decodePlan(r.bytes()), refusal: r.bytes() };
+      return { kind: "route", id: r.str(), target: r.str(), port: r.u16(), idleMs: r.u32(), wakeMs: r.u32(), readyMs: r.u32(), stdio: r.u8(), log: r.str(), ahead: r.u8(), wake: decodePlan(r.bytes()), second: decodePlan(r.bytes()), fallback: decodePlan(r.bytes()), cleanup: decodePlan(r.bytes()), refusal: r.bytes() };
     case 12:
       return { kind: "unroute", id: r.str() };
     case 13:
@@ -1216,7 +1238,9 @@ function decodeMessageFields(code: number, r: Reader): Message {
     case 99:
       return { kind: "listener_changed", id: r.str(), state: r.u8() };
     case 100:
-      return { kind: "woke", id: r.str(), result: r.u8(), waiting: r.u32(), phases: r.phases(), detail: r.str() };
+      return { kind: "woke", id: r.str(), result: r.u8(), ahead: r.u8(), waiting: r.u32(), phases: r.phases(), detail: r.str() };
+    case 103:
+      return { kind: "held", id: r.str(), ok: r.u8(), detail: r.str() };
     case 101:
       return { kind: "parked", id: r.str(), shape: r.str() };
     case 102:

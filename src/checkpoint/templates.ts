@@ -1,0 +1,127 @@
+/**
+ * Memory templates: processes that hold a checkpoint's memory and are cloned for each restore. They are containers of the
+ * launcher's without a row here: they serve while the daemon is away, and a new daemon finds them by their names. A
+ * template belongs to one checkpoint, so that two tenants never come out of one.
+ */
+import { ThawError } from "../common/errors.ts";
+import { ContainerState, Stdio } from "../launcher/generated/protocol.ts";
+import { type LauncherClient, Listeners, runToStart } from "../launcher/index.ts";
+import { type Cgroups, cleanupPlan } from "../sandbox/index.ts";
+import { tablesOf } from "./engine/compiled.ts";
+import { templatePlan } from "./engine/compiled-plan.ts";
+import type { CheckpointManifest } from "./manifest.ts";
+
+export interface TemplateSource {
+  readonly manifest: CheckpointManifest;
+  /** Directory of the checkpoint. */
+  readonly directory: string;
+  /** Directories of the root that was dumped, top first. */
+  readonly lowers: readonly string[];
+}
+
+const PREFIX = "template-";
+const END_MS = 10_000;
+
+/** Id of the container that is the template of a checkpoint. */
+export function templateId(checkpoint: string): string {
+  return `${PREFIX}${checkpoint}`;
+}
+
+export class Templates {
+  readonly #client: LauncherClient;
+  readonly #cgroups: Cgroups;
+  /** Ids of checkpoints whose template runs. */
+  readonly #running = new Set<string>();
+  readonly #starting = new Map<string, Promise<void>>();
+  readonly #gone = new Listeners<string>();
+
+  constructor(client: LauncherClient, cgroups: Cgroups) {
+    this.#client = client;
+    this.#cgroups = cgroups;
+    client.onEvent((event) => {
+      if (event.kind !== "exited" && event.kind !== "failed") return;
+      if (!event.id.startsWith(PREFIX)) return;
+      const checkpoint = event.id.slice(PREFIX.length);
+      if (this.#running.delete(checkpoint)) this.#gone.emit(checkpoint);
+      client.request({ kind: "forget", id: event.id }).catch(() => {});
+    });
+    client.onReconnect(() => this.#running.clear());
+  }
+
+  has(checkpoint: string): boolean {
+    return this.#running.has(checkpoint);
+  }
+
+  /** Bytes that a checkpoint's template holds; 0 when there is none. */
+  memoryBytes(checkpoint: string): number {
+    return this.has(checkpoint) ? this.#cgroups.memoryBytes(templateId(checkpoint)) : 0;
+  }
+
+  /** Told of each template that ended without being stopped. */
+  onGone(listener: (checkpoint: string) => void): () => void {
+    return this.#gone.add(listener);
+  }
+
+  /** Resolves when the template waits to be cloned. @throws ThawError START_FAILED, LAUNCHER_FAILED. */
+  async start(source: TemplateSource): Promise<void> {
+    const { id } = source.manifest;
+    if (this.has(id)) return;
+    const known = this.#starting.get(id);
+    if (known) return known;
+    const starting = this.#start(source).finally(() => this.#starting.delete(id));
+    this.#starting.set(id, starting);
+    return starting;
+  }
+
+  /** Ends a template. Resolves when its memory is free. Missing is fine. */
+  async stop(checkpoint: string): Promise<void> {
+    await this.#starting.get(checkpoint)?.catch(() => {});
+    this.#running.delete(checkpoint);
+    await endRecord(this.#client, templateId(checkpoint));
+  }
+
+  /** Finds those that run already and ends those of no checkpoint among `wanted`. */
+  async reconcile(wanted: ReadonlySet<string>): Promise<void> {
+    for (const { id, state } of (await this.#client.list()).containers) {
+      if (!id.startsWith(PREFIX)) continue;
+      const checkpoint = id.slice(PREFIX.length);
+      if (state === ContainerState.running && wanted.has(checkpoint)) this.#running.add(checkpoint);
+      else if (!this.#starting.has(checkpoint)) await this.stop(checkpoint);
+    }
+  }
+
+  async #start({ manifest, directory, lowers }: TemplateSource): Promise<void> {
+    const id = templateId(manifest.id);
+    const cgroups = this.#cgroups;
+    const oomScore = manifest.compiled?.oomScore ?? 0;
+    const plan = templatePlan({ cgroups, id, lowers, oomScore, ...tablesOf(manifest, directory) });
+    await endRecord(this.#client, id);
+    const cleanup = cleanupPlan(cgroups, id);
+    await runToStart(this.#client, { kind: "run", id, sandbox: "", stdio: Stdio.none, log: "", plan, cleanup });
+    this.#running.add(manifest.id);
+  }
+}
+
+/** Ends what the launcher has under an id and forgets it. */
+async function endRecord(client: LauncherClient, id: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new ThawError("LAUNCHER_FAILED", `${id} does not end`)), END_MS);
+  const stops = [
+    client.onReconnect(resolve),
+    client.onEvent((event) => {
+      if ((event.kind === "exited" || event.kind === "failed") && event.id === id) resolve();
+    }),
+  ];
+  try {
+    const record = (await client.list()).containers.find((container) => container.id === id);
+    if (record === undefined) return;
+    if (record.state <= ContainerState.stopping) {
+      await client.request({ kind: "kill", id });
+      await promise;
+    }
+    await client.request({ kind: "forget", id }).catch(() => {});
+  } finally {
+    clearTimeout(timer);
+    for (const stop of stops) stop();
+  }
+}

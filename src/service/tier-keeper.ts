@@ -1,0 +1,109 @@
+/**
+ * Keeps each sleeping service in the tier that the budget gives it: makes templates, has the launcher wake out of them, and
+ * lets go of those that are needed for more recent ones. It acts after changes, one evaluation at a time, and never in
+ * a wake-up's way: until a template is there a service wakes from disk.
+ */
+import { totalmem } from "node:os";
+import type { ReadyCheckpoint } from "../checkpoint/index.ts";
+import { asThawError } from "../common/errors.ts";
+import { armInTier } from "./change.ts";
+import type { Live } from "./live.ts";
+import type { Locks } from "./locks.ts";
+import { decideTiers, type Sleeper, type Tier } from "./tiers.ts";
+import type { ServiceWorld } from "./world.ts";
+
+/** A parked process beside its template: page tables, what it has written, its sandbox. */
+const PARKED_BYTES = 6 * 2 ** 20;
+/** Of the machine's memory, where THAW_MEMORY_BUDGET does not say it in bytes. */
+const SHARE = 4;
+/** A template that ended so often by itself is not made again for that checkpoint. */
+const ENOUGH_ENDS = 3;
+
+export class TierKeeper {
+  readonly #world: ServiceWorld;
+  readonly #locks: Locks;
+  readonly #budget: number;
+  readonly #ends = new Map<string, number>();
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(world: ServiceWorld, locks: Locks) {
+    this.#world = world;
+    this.#locks = locks;
+    this.#budget = Number(process.env.THAW_MEMORY_BUDGET || Math.floor(totalmem() / SHARE));
+    world.checkpoints.templates.onGone((checkpoint) => {
+      this.#ends.set(checkpoint, (this.#ends.get(checkpoint) ?? 0) + 1);
+      void this.settle();
+    });
+  }
+
+  /** Brings all services to their tiers. Resolves when they are. */
+  settle(): Promise<void> {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** After the daemon or the launcher was started: templates that run are known again, those of nobody end. */
+  async reconcile(): Promise<void> {
+    const wanted = new Set<string>();
+    for (const { row } of this.#candidates()) {
+      const id = this.#checkpointId(row.checkpoint);
+      if (id !== undefined && row.tier !== "disk") wanted.add(id);
+    }
+    await this.#world.checkpoints.templates.reconcile(wanted);
+    await this.settle();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      for (const [id, tier] of decideTiers(this.#sleepers(), this.#budget)) {
+        await this.#locks
+          .run(id, () => this.#move(id, tier))
+          .catch((error: unknown) => {
+            this.#world.log?.(`${id}: tier ${tier}: ${asThawError(error).message}`);
+          });
+      }
+    }
+  }
+
+  /** Services that the compiled engine wakes: others have no tiers. */
+  #candidates(): Live[] {
+    return [...this.#world.live.values()].filter(({ row, life }) => {
+      return row.prepared && row.engine === "thaw" && row.checkpoint !== "" && life.state !== "preparing";
+    });
+  }
+
+  #sleepers(): Sleeper[] {
+    const { checkpoints } = this.#world;
+    return this.#candidates().flatMap(({ row, usedAt = 0 }) => {
+      const manifest = checkpoints.manifest(row.checkpoint);
+      if (manifest === undefined) return [];
+      const isBad = (this.#ends.get(manifest.id) ?? 0) >= ENOUGH_ENDS;
+      const templateBytes = checkpoints.templates.memoryBytes(manifest.id) || manifest.pagesBytes;
+      const wish = isBad ? "disk" : (row.spec.tier ?? "auto");
+      return [{ id: row.id, wish, usedAt, templateBytes, parkedBytes: PARKED_BYTES }];
+    });
+  }
+
+  async #move(id: string, tier: Tier): Promise<void> {
+    const live = this.#candidates().find(({ row }) => row.id === id);
+    if (!live) return;
+    const { templates } = this.#world.checkpoints;
+    const checkpoint = this.#checkpointId(live.row.checkpoint);
+    if (checkpoint === undefined) return;
+    const isThere = tier === "disk" || templates.has(checkpoint);
+    if (live.row.tier === tier && isThere) return;
+    const ready: ReadyCheckpoint = await this.#world.checkpoints.prepare(live.row.checkpoint);
+    if (tier !== "disk") await templates.start(this.#world.checkpoints.templateSource(ready));
+    await armInTier(this.#world, live, tier);
+    if (tier === "disk") await templates.stop(checkpoint);
+  }
+
+  #checkpointId(name: string): string | undefined {
+    return this.#world.checkpoints.manifest(name)?.id;
+  }
+}
