@@ -41,38 +41,49 @@ describe.skipIf(typeof criu === "string")("services", () => {
     });
   }
 
-  test("is made asleep, wakes and sleeps ten times, each time from the same memory", async () => {
-    const { services, containers } = machine.daemon;
-    const port = await freePort();
-    const lines: string[] = [];
-    const service = await services.up(machine.service("web", port, { warmup: ["/count"] }), (line) => lines.push(line));
-    expect(service).toMatchObject({
-      id: "test-web",
-      state: "asleep",
-      engine: "criu",
-      wakes: 0,
-      memoryBytes: 0,
-      error: "",
-    });
-    expect(lines.join("\n")).toContain("warm-up GET /count: 200");
-    expect(containers.list({ all: true })).toEqual([]);
-    const starts = new Set<string>();
-    for (let round = 1; round <= 10; round++) {
-      // The warm-up request was the first.
-      expect((await get(port, "/count")).text).toBe("2");
-      starts.add((await get(port, "/start")).text);
-      const awake = await until("test-web", ({ state, wakes }) => state === "awake" && wakes === round);
-      expect(awake.memoryBytes).toBeGreaterThan(0);
-      expect(awake.lastWake?.result).toBe("restored");
-      await services.sleep("test-web");
-      await until("test-web", ({ state }) => state === "asleep");
-    }
-    expect(starts.size).toBe(1);
-    const names = services.get("test-web").lastWake?.phases.map(({ name }) => name) ?? [];
-    expect(names).toEqual(["sandbox", "engine", "restored", "connected", "first_byte"]);
-    expect(await services.down("test")).toBe(1);
-    expect(services.list()).toEqual([]);
-  });
+  test.each([
+    ["disk", ["sandbox", "restored", "connected", "first_byte"]],
+    ["template", ["sandbox", "restored", "connected", "first_byte"]],
+    ["parked", ["restored", "connected", "first_byte"]],
+  ] as const)(
+    "asleep in tier %s it wakes and sleeps ten times, each time from the same memory",
+    async (tier, phases) => {
+      const { services, containers } = machine.daemon;
+      const port = await freePort();
+      const lines: string[] = [];
+      const service = await services.up(machine.service("web", port, { tier, warmup: ["/count"] }), (line) =>
+        lines.push(line),
+      );
+      expect(service).toMatchObject({
+        id: "test-web",
+        state: "asleep",
+        engine: "thaw",
+        tier,
+        wakes: 0,
+        error: "",
+      });
+      expect(service.memoryBytes > 0).toBe(tier !== "disk");
+      expect(lines.join("\n")).toContain("warm-up GET /count: 200");
+      expect(containers.list({ all: true })).toEqual([]);
+      const starts = new Set<string>();
+      for (let round = 1; round <= 10; round++) {
+        // The warm-up request was the first.
+        expect((await get(port, "/count")).text).toBe("2");
+        starts.add((await get(port, "/start")).text);
+        const awake = await until("test-web", ({ state, wakes }) => state === "awake" && wakes === round);
+        expect(awake.memoryBytes).toBeGreaterThan(0);
+        expect(awake.lastWake).toMatchObject({ result: "restored", tier });
+        await services.sleep("test-web");
+        await until("test-web", ({ state }) => state === "asleep");
+        if (tier === "parked") await until("test-web", ({ waiting }) => waiting);
+      }
+      expect(starts.size).toBe(1);
+      const names = services.get("test-web").lastWake?.phases.map(({ name }) => name) ?? [];
+      expect(names).toEqual([...phases]);
+      expect(await services.down("test")).toBe(1);
+      expect(services.list()).toEqual([]);
+    },
+  );
 
   test("200 clients at once find it asleep: 200 good answers, one restore", async () => {
     const { services } = machine.daemon;
@@ -88,7 +99,7 @@ describe.skipIf(typeof criu === "string")("services", () => {
   test("goes to sleep by itself, never while a connection is open", async () => {
     const { services } = machine.daemon;
     const port = await freePort();
-    await services.up(machine.service("idle", port, { idleMs: 100 }), quiet);
+    await services.up(machine.service("idle", port, { tier: "disk", idleMs: 100 }), quiet);
     expect((await get(port, "/slow")).text).toBe("/slow");
     expect((await get(port, "/slow")).text).toBe("/slow");
     expect(services.get("test-idle").wakes).toBe(1);
@@ -215,16 +226,17 @@ describe.skipIf(typeof criu === "string")("services", () => {
   test("damaged images: the fallback serves, the reason is kept, the checkpoint is made anew", async () => {
     const { services, store } = machine.daemon;
     const port = await freePort();
-    await services.up(machine.service("broken", port), quiet);
-    const images = join(store.directoryOf(store.get("svc-test-broken-1").id), "images");
-    await truncate(join(images, "pagemap-2.img"), 8);
+    await services.up(machine.service("broken", port, { tier: "disk" }), quiet);
+    const directory = store.directoryOf(store.get("svc-test-broken-1").id);
+    await truncate(join(directory, "images/pagemap-2.img"), 8);
+    await truncate(join(directory, "compiled/process.tables"), 4000);
     expect((await get(port, "/count")).text).toBe("1");
     const { lastWake, reasons } = await until("test-broken", ({ wakes }) => wakes === 1);
     expect(lastWake?.result).toBe("fallback");
-    expect(reasons.join()).toContain("pagemap");
+    expect(reasons.join()).toMatch(/tables.*then.*pagemap/s);
     await services.sleep("test-broken");
     await services.settled();
-    expect(services.get("test-broken")).toMatchObject({ state: "asleep", engine: "criu" });
+    expect(services.get("test-broken")).toMatchObject({ state: "asleep", engine: "thaw", fallbacks: 1 });
     expect((await get(port, "/count")).text).toBe("1");
     expect((await until("test-broken", ({ wakes }) => wakes === 2)).lastWake?.result).toBe("restored");
     await services.down("test");
@@ -233,8 +245,8 @@ describe.skipIf(typeof criu === "string")("services", () => {
   test("a restore that never ends gives way to the fallback", async () => {
     const { services, store } = machine.daemon;
     const port = await freePort();
-    await services.up(machine.service("hung", port), quiet);
-    // CRIU 4.2.1 reads at the end of a short pages file for ever.
+    await services.up(machine.service("hung", port, { tier: "disk" }), quiet);
+    // The compiled engine says so, and CRIU 4.2.1 reads at the end of a short pages file for ever.
     await truncate(join(store.directoryOf(store.get("svc-test-hung-1").id), "images", "pages-1.img"), 4096);
     expect((await get(port, "/count")).text).toBe("1");
     expect((await until("test-hung", ({ wakes }) => wakes === 1)).lastWake?.result).toBe("fallback");

@@ -154,11 +154,13 @@ export class LauncherGateway implements ServiceGateway {
   }
 
   #translate(event: LauncherEvent): void {
-    if (event.kind !== "listener_changed" && event.kind !== "woke") return;
+    if (event.kind !== "listener_changed" && event.kind !== "woke" && event.kind !== "held") return;
     const service = serviceOf(event.id);
     if (service === undefined) return;
     if (event.kind === "woke") this.#events.emit({ kind: "woke", service, wake: wakePhases(event) });
-    else this.#events.emit({ kind: "listener", service, report: reportOf(event.state) });
+    else if (event.kind === "held") {
+      this.#events.emit({ kind: "held", service, ok: event.ok === 1, detail: event.detail });
+    } else this.#events.emit({ kind: "listener", service, report: reportOf(event.state) });
   }
 }
 

@@ -211,6 +211,7 @@ export class LauncherClient {
       case "woke":
       case "parked":
       case "taken":
+      case "held":
         this.#events.emit(message);
     }
   }

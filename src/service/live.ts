@@ -9,6 +9,8 @@ const MAX_REASONS = 5;
 export interface Live {
   row: ServiceRow;
   life: Life;
+  /** A process of it waits for a connection. */
+  held?: boolean;
   /** When it was woken or made last, ms since the epoch; undefined: not since the daemon was started. */
   usedAt?: number;
 }
@@ -42,9 +44,22 @@ export function remember(reasons: readonly string[], reason: string): string[] {
 }
 
 /** @param memoryBytes what its instance's cgroup holds. */
-export function describeService({ row, life }: Live, memoryBytes: number): Service {
+export function describeService({ row, life, held = false }: Live, memoryBytes: number): Service {
   const { id, spec, wakes, engine, reasons, lastWake, fallbacks } = row;
   const tier = row.checkpoint === "" ? "cold" : row.tier;
   const error = life.state === "failed" ? life.error : row.error;
-  return { id, spec, state: life.state, wakes, engine, tier, fallbacks, reasons, lastWake, error, memoryBytes };
+  return {
+    id,
+    spec,
+    state: life.state,
+    wakes,
+    engine,
+    tier,
+    waiting: held && life.state === "asleep",
+    fallbacks,
+    reasons,
+    lastWake,
+    error,
+    memoryBytes,
+  };
 }

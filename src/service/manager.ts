@@ -8,7 +8,7 @@ import { asThawError, ThawError } from "../common/errors.ts";
 import { Listeners } from "../launcher/index.ts";
 import { changeService, removeService } from "./change.ts";
 import { memoryOf } from "./instance.ts";
-import { afterWake, apply, describeService, type Live } from "./live.ts";
+import { afterWake, apply, describeService, type Live, remember } from "./live.ts";
 import { Locks } from "./locks.ts";
 import type { GatewayEvent } from "./ports.ts";
 import { reconcileServices } from "./reconcile.ts";
@@ -129,8 +129,17 @@ export class Services implements ServiceManager {
   #take(event: GatewayEvent): void {
     const live = this.#live.get(event.service);
     if (!live || live.life.state === "removed") return;
-    if (event.kind === "listener") this.#happen(live, { kind: "listener", report: event.report });
+    if (event.kind === "listener") {
+      if (event.report !== "asleep") live.held = false;
+      this.#happen(live, { kind: "listener", report: event.report });
+    } else if (event.kind === "held") this.#held(live, event);
     else this.#inBackground(event.service, () => this.#woke(live, event.wake));
+  }
+
+  #held(live: Live, { ok, detail }: { ok: boolean; detail: string }): void {
+    live.held = ok;
+    if (!ok) this.#save(live, { ...live.row, reasons: remember(live.row.reasons, `parked: ${detail}`) });
+    this.#changes.emit(this.#describe(live));
   }
 
   /** Why an engine failed is in its output; the launcher only knows that it did. */

@@ -42,6 +42,8 @@ export interface SocketStatus {
 
 export type GatewayEvent =
   | { readonly kind: "listener"; readonly service: string; readonly report: ListenerReport }
+  /** A process was made ahead and waits for a connection, or could not be. */
+  | { readonly kind: "held"; readonly service: string; readonly ok: boolean; readonly detail: string }
   | { readonly kind: "woke"; readonly service: string; readonly wake: WakePhases };
 
 /** A private way into one container's network, for readiness and warm-up requests. */

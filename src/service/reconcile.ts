@@ -3,6 +3,7 @@
  * they should are left alone, whatever they are doing; others are opened and armed again; what was half-made goes.
  */
 import { asThawError } from "../common/errors.ts";
+import { ContainerState } from "../launcher/generated/protocol.ts";
 import { arm, removeCheckpoint, removeService } from "./change.ts";
 import { endInstance } from "./instance.ts";
 import { afterCount, type Live } from "./live.ts";
@@ -15,6 +16,8 @@ import type { ServiceWorld } from "./world.ts";
 /** @returns ids of services whose checkpoint has to be made anew. */
 export async function reconcileServices(world: ServiceWorld, locks: Locks): Promise<string[]> {
   const rows = world.store.all();
+  const { containers } = await world.client.list();
+  const held = new Set(containers.filter(({ state }) => state === ContainerState.parked).map(({ id }) => id));
   const status = await world.gateway.status();
   const stale: string[] = [];
   for (const { id } of rows) {
@@ -22,6 +25,8 @@ export async function reconcileServices(world: ServiceWorld, locks: Locks): Prom
       // Read again: what had the lock before may have changed or removed it.
       const row = world.store.get(id);
       if (row && (await reconcileOne(world, row, status.get(id)))) stale.push(id);
+      const live = world.live.get(id);
+      if (live) live.held = held.has(live.row.instance);
     });
   }
   await world.gateway.closeOthers(new Set(rows.map((row) => row.id)));

@@ -16,6 +16,8 @@ import type { ServiceWorld } from "./world.ts";
 const PARKED_BYTES = 6 * 2 ** 20;
 /** Of the machine's memory, where THAW_MEMORY_BUDGET does not say it in bytes. */
 const SHARE = 4;
+/** How long a tier may wait for its first parked process, ms. */
+const HELD_MS = 5000;
 /** A template that ended so often by itself is not made again for that checkpoint. */
 const ENOUGH_ENDS = 3;
 
@@ -99,8 +101,24 @@ export class TierKeeper {
     if (live.row.tier === tier && isThere) return;
     const ready: ReadyCheckpoint = await this.#world.checkpoints.prepare(live.row.checkpoint);
     if (tier !== "disk") await templates.start(this.#world.checkpoints.templateSource(ready));
+    const held = tier === "parked" && live.life.state === "asleep" ? this.#untilHeld(id) : undefined;
     await armInTier(this.#world, live, tier);
+    await held;
     if (tier === "disk") await templates.stop(checkpoint);
+  }
+
+  /** Resolves when a process waits, or will not. */
+  #untilHeld(id: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, HELD_MS);
+    const stop = this.#world.gateway.onEvent((event) => {
+      const isOver = event.kind === "held" || (event.kind === "listener" && event.report !== "asleep");
+      if (event.service === id && isOver) resolve();
+    });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      stop();
+    });
   }
 
   #checkpointId(name: string): string | undefined {

@@ -63,6 +63,8 @@ export interface Service {
   readonly engine: string;
   /** Where its memory is while it sleeps. */
   readonly tier: Tier | "cold";
+  /** A process of it is made and waits for a connection. */
+  readonly waiting: boolean;
   /** Wake-ups in which the first plan failed and another served, or none. */
   readonly fallbacks: number;
   readonly reasons: readonly string[];
