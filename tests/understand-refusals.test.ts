@@ -35,7 +35,7 @@ const REFUSED: Readonly<Record<string, readonly RegExp[]>> = {
   netlink: [/^fd 3: a netlink socket$/],
   "unix-connected": [/^fd 4: a connected unix socket with a name$/, /^fd 5: a connected unix socket with a name$/],
   "fd-in-flight": [/^fd 4: descriptors wait in it \(SCM_RIGHTS\)$/],
-  "half-pair": [/^fd 3: a unix socket that is shut down$/],
+  "shut-down-pair": [/^fd 3: a unix socket that is shut down$/, /^fd 4: a unix socket that is shut down$/],
   "reopened-pipe": [/^fd 5: an end of a pipe that was opened a second time$/],
   "stdout-reader": [/^fd 3: the other end of a standard stream$/],
   stopped: [/^the process is stopped$/],

@@ -175,7 +175,10 @@ describe.skipIf(typeof criu === "string")("understanding dumps", () => {
     }
   });
 
-  test("one end of a pipe, and a stream that was opened again, are understood", async () => {
+  test("one end of a pipe, one side of a pair, and a stream that was opened again, are understood", async () => {
+    const left = await processOf(await dumps.make("half-pair"));
+    const waiting = [Buffer.from("last words")];
+    expect(left.files.filter(({ is }) => is === "socketpair")).toMatchObject([{ side: 0, type: 1, data: waiting }]);
     const half = await processOf(await dumps.make("half-pipe"));
     expect(half.files.filter(({ is }) => is === "pipe")).toMatchObject([{ end: "read" }]);
     const again = await processOf(await dumps.make("stdout-again"));

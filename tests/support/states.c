@@ -431,7 +431,15 @@ static void half_pair(void)
 {
 	int pair[2];
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	must(write(pair[1], "last words", 10));
 	close(pair[1]);
+}
+
+static void shut_down_pair(void)
+{
+	int pair[2];
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	must(shutdown(pair[0], SHUT_WR));
 }
 
 static void half_pipe(void)
@@ -467,7 +475,7 @@ static const struct {
 	{ "child", child }, { "zombie", zombie }, { "fifo", fifo }, { "owner", owner }, { "locked", locked },
 	{ "droppable", droppable }, { "thread-credentials", thread_credentials }, { "thread-filter", thread_filter },
 	{ "pidfd", pidfd }, { "netlink", netlink }, { "unix-connected", unix_connected }, { "fd-in-flight", fd_in_flight },
-	{ "half-pair", half_pair }, { "half-pipe", half_pipe }, { "reopened-pipe", reopened_pipe },
+	{ "half-pair", half_pair }, { "shut-down-pair", shut_down_pair }, { "half-pipe", half_pipe }, { "reopened-pipe", reopened_pipe },
 	{ "stdout-again", stdout_again }, { "stdout-reader", stdout_reader }, { "semaphore", semaphore },
 	{ "stopped", stopped },
 };
