@@ -22,7 +22,7 @@ import { chooseEngine, type EngineChoice, type RestoreEngine, type RestoreOption
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
-import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
+import { checkDumpable, incompatible, notRestorable, restoreFailed } from "./refusals.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
 import { type TemplateSource, Templates } from "./templates.ts";
 import type { CheckpointInfo, CheckpointManager, RestorePlan } from "./types.ts";
@@ -106,6 +106,7 @@ export class Checkpoints implements CheckpointManager {
           const { mainPid, stdio } = dumped;
           const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
           const compiled = await compileImages({ directory, lowers, mainPid, stdio });
+          if (!compiled.ok && compiled.unsafe.length > 0) throw notRestorable(container.spec.name, compiled.unsafe);
           return draft(checkpoint, container, facts, dumped, compiled);
         }),
       );

@@ -107,7 +107,10 @@ export type OpenFile =
   | { readonly is: "regular"; readonly path: string; readonly flags: number; readonly offset: bigint }
   /** Directories, and character devices of the container's /dev such as null, zero, urandom. */
   | { readonly is: "directory" | "device"; readonly path: string; readonly flags: number; readonly offset: bigint }
-  /** One end of a pipe; both ends name the same `pipe`. `data` is what was in it, with the end that is made first. */
+  /**
+   * One end of a pipe; both ends name the same `pipe`, and one alone means that the other is closed. `data` is what was
+   * in it, with the reading end.
+   */
   | {
       readonly is: "pipe";
       readonly pipe: number;
@@ -163,7 +166,10 @@ export type OpenFile =
       readonly backlog: number | undefined;
       readonly options: readonly SocketOption[];
     }
-  /** One side of a socketpair(2); both name the same `pair`. `data`: packets that wait to be read here. */
+  /**
+   * One side of a socketpair(2); both name the same `pair`, and one alone means that the other is closed. `data`:
+   * packets that wait to be read here.
+   */
   | {
       readonly is: "socketpair";
       readonly pair: number;

@@ -32,7 +32,7 @@ export type Understanding =
     };
 
 /**
- * Understands a directory of images, whatever is in it: damage is a reason as any other.
+ * Understands a directory of images, whatever is in it: damage is one more reason.
  * @throws what the file system throws.
  */
 export async function understand(imagesDir: string, context: UnderstandContext): Promise<Understanding> {

@@ -2,7 +2,7 @@
  * The FPU's state: CRIU's images have the parts of the XSAVE area as lists of numbers. Here they become the area as
  * XSAVE writes it without compaction: 512 bytes of FXSAVE, a header of 64, and each further part where CPUID says.
  */
-import type { FpuEntry, XsaveEntry } from "../../images/messages/process.ts";
+import type { FpuEntry, XsaveEntry } from "../../images/messages/x86.ts";
 import { hex, type Reasons, type XsaveLayout, type XsavePart } from "./context.ts";
 
 /** Bits of XSTATE_BV. */

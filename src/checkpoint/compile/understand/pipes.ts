@@ -16,7 +16,7 @@ interface End {
   readonly entry: PipeEntry;
 }
 
-/** Both ends of a pipe stand side by side, the data with the first. */
+/** Both ends of a pipe stand side by side, the reading one first and with the data. */
 export function pipes(opened: readonly Opened[], shared: FilesContext): Understood[] {
   const { images, reasons } = shared;
   const ends = new Map<number, End[]>();
@@ -35,14 +35,22 @@ export function pipes(opened: readonly Opened[], shared: FilesContext): Understo
     if (!ends.has(entry.pipe) && !isStream)
       reasons.refuse(`pipes-data.img: data of a pipe that nobody has (${entry.pipe})`);
   }
-  return [...understood, ...[...ends].flatMap(([pipe, both]) => pair(pipe, both, data.get(pipe), reasons))];
+  const readingFirst = (both: readonly End[]) => both.toSorted((a, b) => accessOf(a.entry) - accessOf(b.entry));
+  return [
+    ...understood,
+    ...[...ends].flatMap(([pipe, both]) => pair(pipe, readingFirst(both), data.get(pipe), reasons)),
+  ];
+}
+
+function accessOf({ flags }: PipeEntry): number {
+  return flags & ACCESS_MODE;
 }
 
 /** The pipe as a standard stream, if it is one and used in its direction. */
 function streamOf(entry: PipeEntry, where: string, { context, reasons }: FilesContext): OpenFile | undefined {
   const name = `pipe:[${entry.pipe}]`;
   if (!context.stdio.includes(name)) return undefined;
-  const access = entry.flags & ACCESS_MODE;
+  const access = accessOf(entry);
   const flags = reopenFlags(entry.flags);
   if (context.stdio[0] === name && access === O_RDONLY) return { is: "stdio", stream: 0, flags };
   if (context.stdio[1] === name && access === O_WRONLY) return { is: "stdio", stream: 1, flags };
@@ -70,7 +78,7 @@ function pair(
   const taken = new Set<string>();
   if (data.length > size) reasons.refuse(`${ends[0]?.where}: ${data.length} bytes in a pipe that holds ${size}`);
   return ends.flatMap(({ of, where, entry }, position) => {
-    const access = entry.flags & ACCESS_MODE;
+    const access = accessOf(entry);
     if (access !== O_RDONLY && access !== O_WRONLY) {
       reasons.refuse(`${where}: a pipe opened for both reading and writing`);
       return [];

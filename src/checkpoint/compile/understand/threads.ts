@@ -1,6 +1,7 @@
 /** Threads: registers, signal stacks, lists that the kernel walks at their end, and how they are scheduled. */
 import type { Images } from "../../images/index.ts";
-import type { CoreEntry, ThreadEntry, ThreadInfo } from "../../images/messages/process.ts";
+import type { CoreEntry, ThreadEntry } from "../../images/messages/process.ts";
+import type { ThreadInfo } from "../../images/messages/x86.ts";
 import type { Registers, Thread } from "../process.ts";
 import { hex, type Reasons, type XsaveLayout } from "./context.ts";
 import { fpuState } from "./fpu.ts";

@@ -6,7 +6,10 @@ import { type FilesContext, type Opened, reopenFlags, TYPE, type Understood } fr
 import { socketOptions } from "./socket-options.ts";
 
 /** SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET. */
-const TYPES = [1, 2, 5];
+const TYPE_OF = { stream: 1, datagrams: 2, packets: 5 } as const;
+const TYPES: readonly number[] = Object.values(TYPE_OF);
+/** CRIU's sk_shutdown. */
+const SHUT_DOWN_BOTH = 3;
 const MAX_NAME_BYTES = 108;
 
 interface Socket {
@@ -25,6 +28,7 @@ export function unixSockets(opened: readonly Opened[], shared: FilesContext): Un
   const pairs = new Set<Socket>();
   return sockets.flatMap((socket) => {
     if (pairs.has(socket)) return [];
+    if (isLeft(socket)) return [side(socket, 0, socket.entry.inode, shared)];
     if (!isSound(socket, shared)) return [];
     if (socket.entry.peer === 0) return unconnected(socket, shared);
     const peer = byInode.get(socket.entry.peer);
@@ -37,6 +41,14 @@ export function unixSockets(opened: readonly Opened[], shared: FilesContext): Un
     if (!isSound(peer, shared)) return [];
     return [side(socket, 0, socket.entry.inode, shared), side(peer, 1, socket.entry.inode, shared)];
   });
+}
+
+/** Whether it is a side of a pair of which the other was closed, as Java keeps one. */
+function isLeft({ entry }: Socket): boolean {
+  const { type, state, peer, shutdown, marks, name } = entry;
+  const isStream = type === TYPE_OF.stream || type === TYPE_OF.packets;
+  const isClosed = state === STATE.established && peer === 0 && shutdown === SHUT_DOWN_BOTH;
+  return isStream && isClosed && marks === 0 && name.length === 0;
 }
 
 /** Refuses data that waits for nobody, and descriptors on their way. */
