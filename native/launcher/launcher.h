@@ -85,6 +85,7 @@ struct container {
 	struct progress cleanup;
 	bool cleaning;
 	bool ahead;		  /* made for a sleeping listener; no connection has asked for it yet */
+	struct listener *ahead_for; /* which one */
 	bool held;		  /* and its process waits to go on */
 	bool unwanted;		  /* and its route is no more */
 	bool parking;		  /* `park` waits: a sandbox made ahead, of the shape below */

@@ -214,7 +214,7 @@ static bool check_files(struct file *f)
 	f->what = "tables: a descriptor";
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t last = i == 0 ? UINT32_MAX : d[i - 1].file;
-		if (d[i].fd >= f->h->first_free_fd || d[i].file >= files || d[i].cloexec > 1 || (d[i].file != last && d[i].file != last + 1))
+		if (d[i].fd >= f->h->first_free_fd || d[i].file >= files || d[i].cloexec > 2 || (d[i].file != last && d[i].file != last + 1))
 			return false;
 	}
 	return files == 0 ? count == 0 : count > 0 && d[0].file == 0 && d[count - 1].file == files - 1;

@@ -272,13 +272,14 @@ void make_ahead(struct listener *l)
 	if (!c)
 		return; /* an old one is just ending, and we come again; or memory is short */
 	c->ahead = true;
+	c->ahead_for = l;
 	container_advance(c);
 }
 
 void drop_ahead(struct listener *l)
 {
 	struct container *c = container_find(l->target);
-	if (c && c->ahead) {
+	if (c && c->ahead && c->ahead_for == l) {
 		c->unwanted = true;
 		container_end(c);
 	}
@@ -492,7 +493,10 @@ static void waking_ended(struct listener *l, struct container *c)
 	if (tried)
 		l->attempt = next_plan(l, l->attempt + 1);
 	l->phase_count = 0;
-	if (l->attempt < PLANS && start_target(l, &l->plans[l->attempt]) == 0)
+	int error = l->attempt < PLANS ? start_target(l, &l->plans[l->attempt]) : -ENOENT;
+	if (error == -EBUSY)
+		l->reporting = false; /* another listener of the target was quicker */
+	if (error == 0 || error == -EBUSY)
 		return;
 	l->attempt = 0;
 	wake_failed(l);

@@ -197,7 +197,7 @@ static void make_duplicates(void)
 			first = i;
 		if (i != first)
 			must(call(SYS_dup3, d[first].fd, d[i].fd, 0));
-		if (d[i].cloexec)
+		if (d[i].cloexec == 1)
 			must(call(SYS_fcntl, d[i].fd, F_SETFD, FD_CLOEXEC));
 	}
 }
@@ -254,10 +254,20 @@ static void give_streams(void)
 	}
 }
 
+static void close_lone_ends(void)
+{
+	const struct restore_descriptor *d = TABLE(descriptors, struct restore_descriptor);
+	for (uint32_t i = 0; i < HEADER->descriptors_count; i++) {
+		if (d[i].cloexec == 2)
+			must(call(SYS_close, d[i].fd));
+	}
+}
+
 void files_give(void)
 {
-	watch_files();
 	send_packets();
+	close_lone_ends();
+	watch_files();
 	give_streams();
 	stage("closing what is not the process's");
 	for (int i = 0; i < 3; i++)

@@ -9,7 +9,9 @@ import { ALONE, type ContainerNetwork, type ContainerPlace, type Containers } fr
 import type { Container, ContainerSpec } from "../container/types.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "../sandbox/index.ts";
+import { xsaveLayout } from "./compile/cpu.ts";
 import { compileImages } from "./compile/index.ts";
+import type { XsaveLayout } from "./compile/understand.ts";
 import type { CriuInstallation } from "./criu/verify.ts";
 import { draft, specOf } from "./draft.ts";
 import { CompiledEngine } from "./engine/compiled.ts";
@@ -57,6 +59,7 @@ interface Machine {
   readonly criu: CriuInstallation;
   readonly facts: MachineFacts;
   readonly engines: readonly RestoreEngine[];
+  readonly xsave: XsaveLayout;
 }
 
 /** THAW_RESTORE_ENGINE names the only engine that may be used: for comparing them. */
@@ -97,7 +100,7 @@ export class Checkpoints implements CheckpointManager {
   async create(name: string, checkpoint: string, options: { leaveRunning?: boolean } = {}): Promise<CheckpointInfo> {
     const container = this.#deps.containers.get(name);
     checkDumpable(container);
-    const { criu, facts } = await this.#onMachine();
+    const { criu, facts, xsave } = await this.#onMachine();
     const pending = await this.#deps.store.begin(checkpoint);
     try {
       const leaveRunning = options.leaveRunning ?? false;
@@ -105,7 +108,7 @@ export class Checkpoints implements CheckpointManager {
         this.#dump(container, pending, { criu, leaveRunning }, async (dumped) => {
           const { mainPid, stdio } = dumped;
           const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
-          const compiled = await compileImages({ directory, lowers, mainPid, stdio });
+          const compiled = await compileImages({ directory, lowers, mainPid, stdio, xsave });
           if (!compiled.ok && compiled.unsafe.length > 0) throw notRestorable(container.spec.name, compiled.unsafe);
           return draft(checkpoint, container, facts, dumped, compiled);
         }),
@@ -287,6 +290,7 @@ export class Checkpoints implements CheckpointManager {
     return {
       criu,
       facts: await machineFacts(criu.version),
+      xsave: await xsaveLayout(),
       engines: chosen([new CompiledEngine(), new CriuEngine(criu)]),
     };
   }

@@ -1,18 +1,11 @@
-/** The layout of this CPU's state in memory. Only the instruction CPUID knows it, so the launcher is asked, once. */
+/** The layout of this CPU's state in memory. Only the instruction CPUID knows it, so the launcher is asked. */
 import { ThawError } from "../../common/errors.ts";
 import { execOk } from "../../common/exec.ts";
 import { findLauncher } from "../../launcher/index.ts";
 import type { XsaveLayout, XsavePart } from "./understand/context.ts";
 
-let known: Promise<XsaveLayout> | undefined;
-
 /** @throws ThawError UNSUPPORTED_MACHINE when the CPU has no XSAVE. */
-export function xsaveLayout(): Promise<XsaveLayout> {
-  known ??= askLauncher();
-  return known;
-}
-
-async function askLauncher(): Promise<XsaveLayout> {
+export async function xsaveLayout(): Promise<XsaveLayout> {
   const stdout = await execOk([findLauncher(), "cpu"]);
   const numbers = new Map(stdout.trim().split("\n").map(parseLine));
   const size = numbers.get("size");

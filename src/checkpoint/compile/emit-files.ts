@@ -34,16 +34,17 @@ interface Building {
 
 /** @throws Refusal where two ends that belong together are not both there. */
 export function emitFiles(files: readonly OpenFile[], descriptors: readonly Descriptor[], data: DataPool): FileTables {
-  const order = orderOf(files);
+  const { files: all, order } = withLoneEnds(files);
   const building: Building = { data, watches: [], options: [], packets: [] };
   const records = order.map((original, index) => {
-    const file = files[original];
+    const file = all[original];
     if (file === undefined) throw new Refusal(`file ${original}: expected one`);
     return emitFile(file, index, building);
   });
   const place = new Map(order.map((original, index) => [original, index]));
   const emitted = descriptors
     .map(({ fd, file, closeOnExec }) => ({ fd, file: place.get(file) ?? -1, cloexec: closeOnExec ? 1 : 0 }))
+    .concat(loneEnds(files.length, all.length, descriptors).map((end) => ({ ...end, file: place.get(end.file) ?? -1 })))
     .sort((a, b) => a.file - b.file || a.fd - b.fd);
   for (const [index, original] of order.entries()) {
     if (!emitted.some(({ file }) => file === index)) throw new Refusal(`file ${original}: no descriptor refers to it`);
@@ -51,24 +52,41 @@ export function emitFiles(files: readonly OpenFile[], descriptors: readonly Desc
   return { files: records, descriptors: emitted, ...building };
 }
 
-/** The ends of a pipe or pair stand side by side, the reading one or side 0 first. */
-function orderOf(files: readonly OpenFile[]): number[] {
+/** Closed again when all files stand: see `cloexec` in restore.yaml. */
+const CLOSED_AGAIN = 2;
+
+/** Descriptors above the process's own for ends that it does not have. */
+export function loneEnds(from: number, to: number, descriptors: readonly Descriptor[]) {
+  const first = descriptors.reduce((most, { fd }) => Math.max(most, fd), -1) + 1;
+  return Array.from({ length: to - from }, (_, i) => ({ fd: first + i, file: from + i, cloexec: CLOSED_AGAIN }));
+}
+
+/**
+ * All files, with the ends that the process has closed behind its own, and the order in which they are made: the ends
+ * of a pipe or pair side by side, the reading one or side 0 first.
+ */
+function withLoneEnds(files: readonly OpenFile[]): { files: OpenFile[]; order: number[] } {
+  const all = [...files];
   const order: number[] = [];
-  files.forEach((file, index) => {
+  const partner = (index: number, isOther: (file: OpenFile) => boolean, make: () => OpenFile): number => {
+    const others = all.flatMap((file, i) => (i !== index && isOther(file) ? [i] : []));
+    if (others.length > 1) throw new Refusal(`file ${index}: expected one other end, got ${others.length}`);
+    return others[0] ?? all.push(make()) - 1;
+  };
+  for (const [index, file] of files.entries()) {
     if (file.is === "pipe") {
-      const ends = files.flatMap((other, i) => (other.is === "pipe" && other.pipe === file.pipe ? [i] : []));
-      const other = ends.find((i) => i !== index);
-      if (ends.length !== 2 || other === undefined) throw new Refusal(`pipe ${file.pipe}: expected two open ends`);
-      if (file.end === "read") order.push(index, other);
+      const end = file.end === "read" ? "write" : "read";
+      const isOther = (other: OpenFile) => other.is === "pipe" && other.pipe === file.pipe;
+      const other = partner(index, isOther, () => ({ ...file, end, flags: 0, data: new Uint8Array() }));
+      if (!order.includes(index)) order.push(...(file.end === "read" ? [index, other] : [other, index]));
     } else if (file.is === "socketpair") {
-      const second = files.findIndex(
-        (other) => other.is === "socketpair" && other.pair === file.pair && other.side === 1,
-      );
-      if (second < 0) throw new Refusal(`socket pair ${file.pair}: expected both sides`);
-      if (file.side === 0) order.push(index, second);
+      const side = file.side === 0 ? 1 : 0;
+      const isOther = (other: OpenFile) => other.is === "socketpair" && other.pair === file.pair;
+      const other = partner(index, isOther, () => ({ ...file, side, flags: 0, data: [], options: [] }));
+      if (!order.includes(index)) order.push(...(file.side === 0 ? [index, other] : [other, index]));
     } else order.push(index);
-  });
-  return order;
+  }
+  return { files: all, order };
 }
 
 const EMPTY: FileRecord = {

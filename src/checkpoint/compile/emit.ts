@@ -70,7 +70,7 @@ function headerOf(
   const { mm, credentials } = process;
   const { exe, auxv: _, ...addresses } = mm;
   const { groups: __, noNewPrivs, ...rights } = credentials;
-  const highest = process.descriptors.reduce((most, { fd }) => Math.max(most, fd), 0);
+  const highest = process.descriptors.reduce((most, { fd }) => Math.max(most, fd), 0) + process.files.length;
   return {
     ...places,
     ...addresses,

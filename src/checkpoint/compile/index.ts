@@ -1,12 +1,11 @@
 /** Compiles a dump for thaw's own restore engine, or says why that engine has to leave it to CRIU. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { xsaveLayout } from "./cpu.ts";
 import { emitTables } from "./emit.ts";
 import type { Locate } from "./emit-memory.ts";
 import type { ProcessImage } from "./process.ts";
 import { Refusal } from "./refusal.ts";
-import { understand } from "./understand.ts";
+import { understand, type XsaveLayout } from "./understand.ts";
 
 export interface CompileInput {
   /** The checkpoint's directory, with `images/`. */
@@ -15,6 +14,7 @@ export interface CompileInput {
   readonly stdio: readonly [string | null, string | null, string | null];
   /** Directories that the process's root is made of, top first. */
   readonly lowers: readonly string[];
+  readonly xsave: XsaveLayout;
 }
 
 export type Compiled =
@@ -23,8 +23,8 @@ export type Compiled =
 
 /** Writes `compiled/process.tables`. */
 export async function compileImages(input: CompileInput): Promise<Compiled> {
-  const { directory, mainPid, stdio, lowers } = input;
-  const context = { mainPid, stdio, rootLowers: lowers, xsave: await xsaveLayout() };
+  const { directory, mainPid, stdio, lowers, xsave } = input;
+  const context = { mainPid, stdio, rootLowers: lowers, xsave };
   const understood = await understand(join(directory, "images"), context);
   if (!understood.ok) return understood;
   const { process } = understood;
