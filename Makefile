@@ -27,7 +27,7 @@ LIBRARY_C     := $(filter-out $(LAUNCHER_MAIN),$(LAUNCHER_C))
 TESTS_C       := $(sort $(wildcard tests/native/*.c))
 THAW_SOURCES  := $(shell find src -type f ! -name '*.test.ts' 2>/dev/null)
 
-.PHONY: all build setup setup-build demo test test-v2 check format generate clean native-tests native-sanitized
+.PHONY: all build setup setup-build demo test test-v2 check format generate hooks clean native-tests native-sanitized
 all: build
 
 build: dist/thaw dist/thaw-launcher
@@ -112,6 +112,10 @@ check: dist/thaw-launcher native-sanitized
 # Both sides of the launcher protocol, from protocol/launcher.yaml.
 generate: | setup-build
 	@$(BUN) protocol/generate.ts
+
+# The compiled parts of the hooks that renew random state; needed only after a change of native/hooks. Takes a JDK.
+hooks: | setup-build
+	@$(BUN) scripts/build-hooks.ts
 
 format: | setup-build
 	@$(BIOME) check --write .

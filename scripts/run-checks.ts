@@ -23,6 +23,7 @@ const CHECKS: readonly Check[] = [
   { name: "import directions", argv: [BUN, "scripts/check-imports.ts"] },
   { name: "forbidden text", argv: [BUN, "scripts/check-files.ts"] },
   { name: "generated files are fresh", argv: [BUN, "protocol/generate.ts", "--check"] },
+  { name: "compiled hooks are fresh", argv: [BUN, "scripts/build-hooks.ts", "--check"] },
 ];
 
 /** The sanitized native tests; make has built them. */

@@ -142,7 +142,7 @@ test("/dev has its devices and nothing of the host's", async () => {
     "ls /dev; stat -c '%n %t:%T %a' /dev/null /dev/urandom; echo x > /dev/null; ls /dev/pts",
   );
   expect(stdout).toBe(
-    "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n/dev/null 1:3 666\n/dev/urandom 1:9 666\nptmx\n",
+    "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\nthaw\ntty\nurandom\nzero\n/dev/null 1:3 666\n/dev/urandom 1:9 666\nptmx\n",
   );
 });
 

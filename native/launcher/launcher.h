@@ -18,6 +18,7 @@
  *   mapped.c     roots and binds whose ids are mapped for one
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
  *   tray.c       /proc, /sys and /dev, put together before there is one
+ *   generation.c tells instances of one checkpoint apart
  *   confine.c    gives the process its seccomp filter
  *   filter.c     the program that makes such filters, filter-code.c its instructions
  *   stdio.c      pipes, terminals, the log, attached streams
@@ -266,6 +267,7 @@ int options_perform(struct child *child, uint16_t code, struct wire_reader *fiel
 int tray_make(struct child *child);
 int tray_move(struct child *child, const char *path);
 int mount_ahead(struct child *child, const struct op_mount_ahead *op);
+int generation_write(struct child *child, const struct op_generation *op);
 int child_park(struct child *child);
 int tty_open(struct child *child);
 

@@ -408,6 +408,11 @@ int root_perform(struct child *child, uint16_t code, struct wire_reader *r)
 		op_decode_write_file(r, &op);
 		return write_file(child, &op);
 	}
+	case OP_GENERATION: {
+		struct op_generation op;
+		op_decode_generation(r, &op);
+		return generation_write(child, &op);
+	}
 	default:
 		return -ENOSYS;
 	}

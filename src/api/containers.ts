@@ -32,6 +32,8 @@ export const createSchema = z
     Rootfs: pathSchema.nullish(),
     /** thaw's own: a root that is the image's itself, read-only, without a writable layer. */
     Lean: z.boolean().nullish(),
+    /** thaw's own: whether runtimes renew their random state after a restore; docs/identity.md says when by itself. */
+    Reseed: z.boolean().nullish(),
     Cmd: commandSchema,
     Entrypoint: commandSchema,
     Env: z.array(envSchema).nullish(),

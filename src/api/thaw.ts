@@ -91,6 +91,8 @@ export const serviceUpSchema = z.strictObject({
   warmup: z.array(z.string().startsWith("/")).default([]),
   limits: serviceLimitsSchema.default({}),
   tier: z.enum(["auto", "disk", "template", "parked"]).optional(),
+  /** Missing: those of the known runtimes that its image has. */
+  reseed: z.boolean().optional(),
   container: serviceContainerSchema.optional(),
 });
 

@@ -20,6 +20,7 @@ export interface ContainerOptions extends LimitOptions, DeviceRateOptions {
   readonly user?: string;
   readonly groupAdd?: string[];
   readonly init: boolean;
+  readonly reseed?: boolean;
   readonly stopSignal?: string;
   readonly stopTimeout?: string;
   readonly rootfs?: string;
@@ -88,6 +89,8 @@ function addProgram(command: Recipe): void {
     .option("--group-add <group>", "one more group of its user", collect)
     .option("--init", "run a small init as pid 1 (the default; checkpoints need it)")
     .option("--no-init", "make the command itself pid 1")
+    .option("--reseed", "let Python, Node and Java renew their random numbers after a restore, whatever the image has")
+    .option("--no-reseed", "set none of the variables for that (default: where it may be needed)")
     .option("--stop-signal <signal>", "what `thaw stop` sends first (default: the image's, or SIGTERM)")
     .option("--stop-timeout <seconds>", "how long it waits then (default: 10; -1: for ever)");
 }

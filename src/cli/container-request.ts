@@ -27,6 +27,7 @@ export function createRequest(words: readonly string[], options: ContainerOption
     ...(image === undefined ? {} : { Image: image }),
     ...(options.rootfs === undefined ? {} : { Rootfs: resolve(options.rootfs) }),
     ...(options.lean ? { Lean: true } : {}),
+    ...(options.reseed === undefined ? {} : { Reseed: options.reseed }),
     ...(command.length === 0 ? {} : { Cmd: command }),
     ...(options.entrypoint === undefined ? {} : { Entrypoint: [options.entrypoint] }),
     Env: [...(options.envFile ?? []).flatMap(envFile), ...(options.env ?? []).map(envOption)],

@@ -54,6 +54,7 @@ export function sandboxOf(
     binds: spec.binds,
     ids: spec.userns?.ids,
     isolation: spec.isolation,
+    hooks: spec.hooks,
     cwd: spec.cwd,
   };
 }

@@ -49,6 +49,8 @@ export interface ContainerSpec {
   readonly isolation?: Isolation | undefined;
   /** A user namespace of its own; without it the ids inside are the host's. */
   readonly userns?: UserNamespace | undefined;
+  /** Host's directory of the hooks that its environment names, shown at /dev/thaw/hooks; missing: it has none. */
+  readonly hooks?: string | undefined;
   /** Missing: the defaults. */
   readonly security?: SecuritySpec | undefined;
 }

@@ -9,6 +9,7 @@ import type { ContainerManager } from "../container/types.ts";
 import type { ContainerVolumes } from "../container/volumes.ts";
 import type { Listeners } from "../launcher/index.ts";
 import type { ServiceManager } from "../service/types.ts";
+import type { Reseeding } from "./reseeding.ts";
 
 /** What a container of an image starts with. */
 export interface ResolvedImage {
@@ -66,6 +67,7 @@ export interface Parts {
   readonly volumes: ContainerVolumes;
   readonly images: Images;
   readonly control: Control;
+  readonly reseeding: Pick<Reseeding, "of">;
   /** Ids of containers that calls removed. */
   readonly removals: Listeners<string>;
 }

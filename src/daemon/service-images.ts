@@ -8,17 +8,20 @@ import type { ResolvedService } from "../service/ports.ts";
 import { serviceId } from "../service/spec.ts";
 import type { ServiceSpec } from "../service/types.ts";
 import type { Images } from "./parts.ts";
+import type { Reseeding } from "./reseeding.ts";
 import { commandLine, environment } from "./spec.ts";
 import type { RootUser } from "./uses.ts";
 
 export class ServiceImages {
   readonly #images: Images;
+  readonly #reseeding: Reseeding;
   readonly #withVolumes: (spec: ContainerSpec) => Promise<ContainerSpec>;
   readonly #lowers = new Map<string, readonly string[]>();
 
   /** @param withVolumes  makes the volumes that a container wants. */
-  constructor(images: Images, withVolumes: (spec: ContainerSpec) => Promise<ContainerSpec>) {
+  constructor(images: Images, reseeding: Reseeding, withVolumes: (spec: ContainerSpec) => Promise<ContainerSpec>) {
     this.#images = images;
+    this.#reseeding = reseeding;
     this.#withVolumes = withVolumes;
   }
 
@@ -47,7 +50,7 @@ export class ServiceImages {
         ...spec.container,
       };
       this.#lowers.set(serviceId(spec), image.lowers);
-      return { imageId: image.id, container: await this.#withVolumes(container) };
+      return { imageId: image.id, container: await this.#withVolumes(this.#reseeding.of(container, spec.reseed)) };
     });
   }
 

@@ -8,6 +8,7 @@ import { openDatabase } from "../common/database.ts";
 import { ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
 import { Containers } from "../container/index.ts";
+import type { ContainerSpec } from "../container/types.ts";
 import { ContentStore } from "../content/index.ts";
 import { LauncherGateway } from "../gateway/index.ts";
 import { ImageStore, LayerStore } from "../image/index.ts";
@@ -19,6 +20,7 @@ import { DaemonControl, type Life } from "./control.ts";
 import { DaemonImages } from "./images.ts";
 import type { Log } from "./log.ts";
 import type { Parts } from "./parts.ts";
+import { Reseeding } from "./reseeding.ts";
 import { ServiceImages } from "./service-images.ts";
 import { ContainerStepRunner } from "./step-runner.ts";
 import { checkpointBinds, type RootUser, recordedLowers, usersOf } from "./uses.ts";
@@ -45,7 +47,9 @@ export class World {
     });
     const runner = new ContainerStepRunner({ launcher, cgroups, paths });
     const daemonImages = new DaemonImages({ store: images, runner, paths });
-    const serviceImages = new ServiceImages(daemonImages, (spec) => containers.volumes.with(spec, (ready) => ready));
+    const reseeding = new Reseeding(paths.data);
+    const withVolumes = (spec: ContainerSpec) => containers.volumes.with(spec, (ready) => ready);
+    const serviceImages = new ServiceImages(daemonImages, reseeding, withVolumes);
     const checkpoints = new Checkpoints({
       client: launcher,
       store: checkpointStore,
@@ -83,6 +87,7 @@ export class World {
       services,
       images: daemonImages,
       control,
+      reseeding,
       removals: new Listeners(),
     };
     this.#database = database;

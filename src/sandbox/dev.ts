@@ -1,6 +1,6 @@
 /** A container's own /dev, made afresh, and what else is put together apart from its root. */
 import type { ChildOp } from "../launcher/generated/protocol.ts";
-import { DEV, DEVICE_LINKS, DEVICES, devMounts, TRAY } from "./tables.ts";
+import { DEV, DEVICE_LINKS, DEVICES, devMounts, GENERATION, TRAY } from "./tables.ts";
 import type { IdRange } from "./user-namespace.ts";
 
 /** A character device that everyone may read and write. */
@@ -15,6 +15,7 @@ export function devOps(ids: IdRange | undefined): ChildOp[] {
     }),
     ...devMounts(ids),
     ...Object.entries(DEVICE_LINKS).map(([name, text]): ChildOp => ({ kind: "make_link", path: `/dev/${name}`, text })),
+    { kind: "generation", target: GENERATION },
   ];
 }
 

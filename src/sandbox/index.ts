@@ -27,6 +27,8 @@ export {
   thaw,
 } from "./cgroups/index.ts";
 export { hostDevices } from "./devices.ts";
+export { HOOKS, hookDirectory, hookEnv, type Runtime } from "./identity/hooks.ts";
+export { runtimesOf } from "./identity/runtimes.ts";
 export type * from "./isolation.ts";
 export type { SandboxBind } from "./isolation-plan.ts";
 export { type LeanOptions, leanPlan, sharedLeanPlans } from "./lean.ts";

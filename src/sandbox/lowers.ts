@@ -17,10 +17,21 @@ export function readFromLowers(lowers: readonly string[], path: string): string 
   return readFileSync(found.path, "utf8");
 }
 
-function resolve(lowers: readonly string[], path: string): { path: string; stats: Stats } | undefined {
+/** Where the regular file is that `path` leads to, inside the layered directories; undefined when there is none. */
+export function findInLowers(lowers: readonly string[], path: string): string | undefined {
+  const found = resolve(lowers, path);
+  return found?.stats.isFile() ? found.inside : undefined;
+}
+
+interface Found {
+  readonly path: string;
+  readonly stats: Stats;
+}
+
+function resolve(lowers: readonly string[], path: string): (Found & { readonly inside: string }) | undefined {
   const todo = path.split("/").filter(Boolean);
   let done: string[] = [];
-  let found: { path: string; stats: Stats } | undefined;
+  let found: Found | undefined;
   let links = 0;
   for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
     if (part === ".") continue;
@@ -39,11 +50,11 @@ function resolve(lowers: readonly string[], path: string): { path: string; stats
       done.push(part);
     }
   }
-  return found;
+  return found && { ...found, inside: `/${done.join("/")}` };
 }
 
 /** The entry that an overlay would show. A character device 0:0 is a whiteout: it hides what is below. */
-function topmost(lowers: readonly string[], parts: readonly string[]): { path: string; stats: Stats } | undefined {
+function topmost(lowers: readonly string[], parts: readonly string[]): Found | undefined {
   for (const lower of lowers) {
     const path = join(lower, ...parts);
     const stats = lstatOrNothing(path);

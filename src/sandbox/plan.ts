@@ -10,6 +10,7 @@ import { capabilityBits, chosenCapabilities } from "./capabilities.ts";
 import { type CgroupLimits, type Cgroups, retireLeaves } from "./cgroups/index.ts";
 import { devOps, isOnTray } from "./dev.ts";
 import { containerEnv, etcFiles } from "./environment.ts";
+import { HOOKS } from "./identity/hooks.ts";
 import type { Isolation } from "./isolation.ts";
 import {
   deviceLeafCleanup,
@@ -54,6 +55,8 @@ export interface SandboxOptions {
   /** Gives the sandbox a user namespace. */
   readonly ids?: IdRange | undefined;
   readonly isolation?: Isolation | undefined;
+  /** Directory of the hooks that renew random state after a restore. */
+  readonly hooks?: string | undefined;
   /** Where the program will start, for a root in which it cannot be made then. */
   readonly cwd?: string;
   /** The lowers have /etc/hostname, hosts and resolv.conf already (a restore): they are left alone. */
@@ -190,11 +193,17 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
     sysOp(isolation),
     cgroupView(cgroups, ownLeaves(cgroups, id, options)),
     ...devOps(ids),
+    ...hookOps(options.hooks),
     ...deviceOps(isolation, ids).filter(isOnTray),
     ...hideOps(isolation).filter(isOnTray),
     ...(options.network === "host" ? [] : [{ kind: "loopback_up" } as const]),
     ...wiringOps(options.network, true),
   ];
+}
+
+/** Made ahead like the rest of /dev, for they are the same for all containers. */
+function hookOps(hooks: string | undefined): ChildOp[] {
+  return hooks === undefined ? [] : [{ kind: "bind", source: hooks, target: HOOKS, readonly: 1, recursive: 0 }];
 }
 
 /** The container's own: its root, what is mounted in it, its names. */

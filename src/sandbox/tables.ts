@@ -82,6 +82,9 @@ export const READONLY: readonly string[] = ["bus", "fs", "irq", "sys", "sysrq-tr
  */
 export const KEPT: readonly string[] = ["/run/criu.kdat"];
 
+/** Tells instances of one checkpoint apart: 32 hex digits and a newline, other ones in every sandbox. */
+export const GENERATION = "/dev/thaw/generation";
+
 /** What is put together on the tray and then moved into the root. */
 export const TRAY: readonly string[] = ["/proc", "/sys", "/dev"];
 

@@ -32,6 +32,8 @@ export interface ServiceSpec {
   readonly limits: Limits;
   /** Where its memory is to be while it sleeps; missing: "auto". */
   readonly tier?: TierWish | undefined;
+  /** Whether runtimes renew their random state after a wake-up; missing: the known ones that its image has. */
+  readonly reseed?: boolean | undefined;
   /** What its containers are beyond the image; missing: nothing. */
   readonly container?: ServiceContainer | undefined;
 }

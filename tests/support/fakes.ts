@@ -239,6 +239,7 @@ export function fakeParts(): Parts & { readonly containers: FakeContainers } {
     checkpoints: { create: nobody, list: async () => [], get: nobody, remove: nobody, restore: nobody },
     services: { ...quiet, list: () => [], up: nobody, down: async () => 0, get: bug, sleep: nobody },
     control: { status: () => STATUS, stop: nobody },
+    reseeding: { of: (spec) => spec },
     removals: new Listeners(),
   };
 }

@@ -176,6 +176,7 @@ enum {
 	OP_BOUNDING = 125,
 	OP_RESTORE_OPEN = 150,
 	OP_RESTORE = 151,
+	OP_GENERATION = 140,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -713,6 +714,10 @@ struct op_restore_open {
 struct op_restore {
 	uint8_t as_template;
 	uint32_t fail_at;
+};
+
+struct op_generation {
+	struct wire_str target;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1459,6 +1464,12 @@ static inline bool op_decode_restore(struct wire_reader *r, struct op_restore *o
 	return wire_end(r);
 }
 
+static inline bool op_decode_generation(struct wire_reader *r, struct op_generation *out)
+{
+	out->target = wire_get_str(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1754,6 +1765,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 151: {
 		struct op_restore op;
 		return op_decode_restore(r, &op);
+	}
+	case 140: {
+		struct op_generation op;
+		return op_decode_generation(r, &op);
 	}
 	default:
 		return false;

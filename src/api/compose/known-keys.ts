@@ -15,7 +15,7 @@ export function knownBelow(path: readonly PropertyKey[]): readonly string[] {
     case "devices":
       return ["source", "target", "permissions"];
     case "x-thaw":
-      return ["idle", "ready_timeout", "checkpoint", "tier"];
+      return ["idle", "ready_timeout", "checkpoint", "tier", "reseed"];
     case "x-thaw.checkpoint":
       return ["when", "path", "warmup"];
     default:

@@ -48,6 +48,7 @@ export function resolveService(
       ...(given.entrypoint === undefined ? {} : { entrypoint: words(given.entrypoint) }),
       ...(thaw.idle === undefined ? {} : { idleMs: thaw.idle }),
       ...(thaw.tier === undefined ? {} : { tier: thaw.tier }),
+      ...(thaw.reseed === undefined ? {} : { reseed: thaw.reseed }),
       ...(thaw.ready_timeout === undefined ? {} : { readyTimeoutMs: thaw.ready_timeout }),
     },
   };

@@ -91,6 +91,7 @@ const thawSchema = z.strictObject({
   ready_timeout: durationSchema.optional(),
   checkpoint: checkpointSchema.optional(),
   tier: z.enum(["auto", "disk", "template", "parked"]).optional(),
+  reseed: z.boolean().optional(),
 });
 
 export const serviceSchema = z.strictObject({

@@ -103,13 +103,15 @@ async function create(parts: Parts, call: Call): Promise<void> {
 
 /** Makes what a request asks for. @throws ThawError as `ContainerManager.create`, IMAGE_NOT_FOUND. */
 export async function createContainer(
-  { containers, images }: Parts,
+  { containers, images, reseeding }: Parts,
   request: CreateRequest,
   name: string | undefined,
 ): Promise<Container> {
   const from = request.HostConfig?.VolumesFrom ?? [];
-  const make = (spec: ContainerSpec) =>
-    containers.create(from.length === 0 ? spec : withVolumesFrom(spec, from, (id) => containers.get(id)));
+  const make = (plain: ContainerSpec) => {
+    const spec = reseeding.of(plain, request.Reseed);
+    return containers.create(from.length === 0 ? spec : withVolumesFrom(spec, from, (id) => containers.get(id)));
+  };
   return request.Rootfs
     ? make(containerSpec(request, name, rootfsDefaults(await images.rootfsLowers(request.Rootfs))))
     : images.using(request.Image ?? "", (image) => make(containerSpec(request, name, image)));

@@ -747,6 +747,11 @@ export interface RestoreOp {
   readonly failAt: number;
 }
 
+export interface GenerationOp {
+  readonly kind: "generation";
+  readonly target: string;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -857,7 +862,8 @@ export type ChildOp =
   | MountAheadOp
   | BoundingOp
   | RestoreOpenOp
-  | RestoreOp;
+  | RestoreOp
+  | GenerationOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -965,6 +971,7 @@ const OP_CODES = {
   bounding: 125,
   restore_open: 150,
   restore: 151,
+  generation: 140,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -1041,6 +1048,7 @@ export const opNames: Record<number, string> = {
   125: "bounding",
   150: "restore_open",
   151: "restore",
+  140: "generation",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1526,6 +1534,9 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.u8(value.asTemplate);
       w.u32(value.failAt);
       return;
+    case "generation":
+      w.str(value.target);
+      return;
   }
 }
 
@@ -1677,6 +1688,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "restore_open", tables: r.str(), packs: r.strs() };
     case 151:
       return { kind: "restore", asTemplate: r.u8(), failAt: r.u32() };
+    case 140:
+      return { kind: "generation", target: r.str() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }
