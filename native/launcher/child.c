@@ -488,6 +488,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	}
 	case OP_UNSHARE:
 	case OP_TIME_OFFSETS:
+	case OP_CLOCK_FROM:
 	case OP_USER_SPACES:
 	case OP_USER_ENTER:
 	case OP_CGROUP_VIEW:

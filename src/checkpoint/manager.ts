@@ -217,7 +217,7 @@ export class Checkpoints implements CheckpointManager {
     return engine.compile(ready.manifest, {
       template,
       directory: this.#deps.store.directoryOf(ready.manifest.id),
-      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network),
+      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network, ready.manifest.clocks),
       cleanup: [...network.after, ...sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer)],
       outputFile: engineOutput(place),
       verbosity: RESTORE_VERBOSITY,

@@ -34,6 +34,9 @@ const StdioPipe = z
   .regex(/^pipe:\[\d+\]$/)
   .nullable();
 
+/** A clock's reading in nanoseconds, which may be more than a number holds. */
+const Nanoseconds = z.string().regex(/^\d{1,18}$/);
+
 /** What whoever dumps has to know; the store adds the rest. */
 export const CheckpointDraft = z.strictObject({
   name: CheckpointName,
@@ -49,6 +52,8 @@ export const CheckpointDraft = z.strictObject({
   mainPid: z.number().int().positive(),
   /** Stdin, stdout and stderr of the main process, to be replaced by new pipes. */
   stdio: z.tuple([StdioPipe, StdioPipe, StdioPipe]),
+  /** What CLOCK_MONOTONIC and CLOCK_BOOTTIME said to the processes; they go on from there. */
+  clocks: z.strictObject({ monotonicNs: Nanoseconds, boottimeNs: Nanoseconds }).optional(),
   /** The engine that restores it. */
   engine: z.enum(["criu", "thaw"]),
   /** Why no faster engine does. */

@@ -157,6 +157,7 @@ enum {
 	OP_DIE_WITH_PARENT = 98,
 	OP_UNSHARE = 105,
 	OP_TIME_OFFSETS = 106,
+	OP_CLOCK_FROM = 126,
 	OP_USER_SPACES = 107,
 	OP_USER_ENTER = 108,
 	OP_CGROUP_VIEW = 109,
@@ -614,6 +615,11 @@ struct op_time_offsets {
 	uint32_t monotonic_ns;
 	int32_t boottime_s;
 	uint32_t boottime_ns;
+};
+
+struct op_clock_from {
+	uint64_t monotonic_ns;
+	uint64_t boottime_ns;
 };
 
 struct op_user_spaces {
@@ -1322,6 +1328,13 @@ static inline bool op_decode_time_offsets(struct wire_reader *r, struct op_time_
 	return wire_end(r);
 }
 
+static inline bool op_decode_clock_from(struct wire_reader *r, struct op_clock_from *out)
+{
+	out->monotonic_ns = wire_get_u64(r);
+	out->boottime_ns = wire_get_u64(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_user_spaces(struct wire_reader *r, struct op_user_spaces *out)
 {
 	out->empty = 0;
@@ -1678,6 +1691,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 106: {
 		struct op_time_offsets op;
 		return op_decode_time_offsets(r, &op);
+	}
+	case 126: {
+		struct op_clock_from op;
+		return op_decode_clock_from(r, &op);
 	}
 	case 107: {
 		struct op_user_spaces op;

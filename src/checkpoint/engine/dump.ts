@@ -12,6 +12,7 @@ import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
 import type { CriuProgram } from "../criu/program.ts";
 import { notRestorable } from "../refusals.ts";
+import { type Clocks, takeClocks } from "./clocks.ts";
 import { dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
 import { criuErrors } from "./log.ts";
@@ -33,6 +34,8 @@ export interface DumpRequest {
 export interface Dumped {
   readonly mainPid: number;
   readonly stdio: StdioPipes;
+  /** What its clocks said then. */
+  readonly clocks?: Clocks | undefined;
   /** How long the processes stood still: CRIU's own measure plus the copy of the writable layer. */
   readonly frozenMs: number;
 }
@@ -53,8 +56,10 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
     const stoppedAt = performance.now();
     await checkLive(container, tree);
     await copyLayer(request.upper, join(directory, "upper"));
-    const criuMs = await frozenMs(join(directory, "images"));
-    const dumped = () => ({ mainPid: mainInside, stdio, frozenMs: criuMs + performance.now() - stoppedAt });
+    const imagesDir = join(directory, "images");
+    const criuMs = await frozenMs(imagesDir);
+    const clocks = await takeClocks(imagesDir);
+    const dumped = () => ({ mainPid: mainInside, stdio, clocks, frozenMs: criuMs + performance.now() - stoppedAt });
     return { dumped, resume: () => resume(tree) };
   } catch (error) {
     resume(tree);

@@ -635,6 +635,12 @@ export interface TimeOffsetsOp {
   readonly boottimeNs: number;
 }
 
+export interface ClockFromOp {
+  readonly kind: "clock_from";
+  readonly monotonicNs: bigint;
+  readonly boottimeNs: bigint;
+}
+
 export interface UserSpacesOp {
   readonly kind: "user_spaces";
 }
@@ -839,6 +845,7 @@ export type ChildOp =
   | DieWithParentOp
   | UnshareOp
   | TimeOffsetsOp
+  | ClockFromOp
   | UserSpacesOp
   | UserEnterOp
   | CgroupViewOp
@@ -946,6 +953,7 @@ const OP_CODES = {
   die_with_parent: 98,
   unshare: 105,
   time_offsets: 106,
+  clock_from: 126,
   user_spaces: 107,
   user_enter: 108,
   cgroup_view: 109,
@@ -1022,6 +1030,7 @@ export const opNames: Record<number, string> = {
   98: "die_with_parent",
   105: "unshare",
   106: "time_offsets",
+  126: "clock_from",
   107: "user_spaces",
   108: "user_enter",
   109: "cgroup_view",
@@ -1452,6 +1461,10 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.i32(value.boottimeS);
       w.u32(value.boottimeNs);
       return;
+    case "clock_from":
+      w.u64(value.monotonicNs);
+      w.u64(value.boottimeNs);
+      return;
     case "user_spaces":
       return;
     case "user_enter":
@@ -1639,6 +1652,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "unshare", namespaces: r.u64() };
     case 106:
       return { kind: "time_offsets", monotonicS: r.i32(), monotonicNs: r.u32(), boottimeS: r.i32(), boottimeNs: r.u32() };
+    case 126:
+      return { kind: "clock_from", monotonicNs: r.u64(), boottimeNs: r.u64() };
     case 107:
       return { kind: "user_spaces" };
     case 108:
