@@ -1,12 +1,11 @@
 /**
- * Dumping a running container with CRIU. The processes stay stopped after the dump until the copy of the writable
- * layer is made, so that memory and files are of one moment; then they go on or are killed by whoever asked. On any
- * failure they go on as if nothing had been.
+ * Dumping a running container with CRIU. The writable layer is copied before; the processes stay stopped after the dump
+ * until the copy is brought up to date, so that memory and files are of one moment. Then they go on or are killed by
+ * whoever asked. On any failure they go on as if nothing had been.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, ThawError } from "../../common/errors.ts";
-import { execOk } from "../../common/exec.ts";
 import type { Container } from "../../container/types.ts";
 import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
@@ -15,8 +14,9 @@ import { notRestorable } from "../refusals.ts";
 import { type Clocks, takeClocks } from "./clocks.ts";
 import { dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
+import { LayerCopy } from "./layer.ts";
 import { criuErrors } from "./log.ts";
-import { containerProcesses, resume, type StdioPipes, stdioPipes } from "./processes.ts";
+import { containerProcesses, resume, type StdioPipes, sharedWritable, stdioPipes } from "./processes.ts";
 import { dumpId } from "./recover.ts";
 import { parseDumpStats } from "./stats.ts";
 import { unsafeLive } from "./unsafe-live.ts";
@@ -52,10 +52,11 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
   await checkKdat(container);
   const stdio = await stdioPipes(container.pid);
   try {
+    const layer = await LayerCopy.ahead(request.upper, join(directory, "upper"));
     await runCriu(request, mainInside);
     const stoppedAt = performance.now();
     await checkLive(container, tree);
-    await copyLayer(request.upper, join(directory, "upper"));
+    await layer.finish(await sharedWritable(tree));
     const imagesDir = join(directory, "images");
     const criuMs = await frozenMs(imagesDir);
     const clocks = await takeClocks(imagesDir);
@@ -110,19 +111,6 @@ function dumpError(container: Container, cause: unknown, errors: string): unknow
     hint: "The container goes on running. Some things cannot be dumped: open devices, io_uring, files that are gone.",
     cause,
   });
-}
-
-/** Extended attributes, hard links and devices (an overlay's whiteouts) are kept; blocks are shared where possible. */
-async function copyLayer(from: string, to: string): Promise<void> {
-  try {
-    await execOk(["cp", "-a", "--reflink=auto", `${from}/.`, to]);
-  } catch (error) {
-    if (!(error instanceof ThawError) || !/No space left/.test(error.message)) throw error;
-    throw new ThawError("NO_SPACE", `no space left for the writable layer: ${error.message}`, {
-      hint: "Free disk space under the data directory (thaw rm, thaw image rm, thaw checkpoint rm) and try again.",
-      cause: error,
-    });
-  }
 }
 
 async function frozenMs(imagesDir: string): Promise<number> {

@@ -24,6 +24,9 @@ export interface ContainerProcesses {
   readonly strays: readonly string[];
 }
 
+/** A line of /proc/PID/maps. */
+const SHARED_WRITABLE = /^\S+ .w.s \S+ \S+ \d+ +(\/.*)$/gm;
+
 /** The pipes that the standard streams are, in the order stdin, stdout, stderr; null where one is something else. */
 export type StdioPipes = [string | null, string | null, string | null];
 
@@ -50,6 +53,13 @@ export async function stdioPipes(pid: number): Promise<StdioPipes> {
     return /^pipe:\[\d+\]$/.test(target) ? target : null;
   };
   return [await pipe(0), await pipe(1), await pipe(2)];
+}
+
+/** Files that the processes may write through a shared mapping, as paths in the container. */
+export async function sharedWritable(pids: readonly number[]): Promise<Set<string>> {
+  const texts = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/maps`, "utf8").catch(() => "")));
+  const paths = texts.flatMap((text) => [...text.matchAll(SHARED_WRITABLE)].map((match) => match[1] ?? ""));
+  return new Set(paths);
 }
 
 /** Lets stopped processes go on; those that are gone do not matter. */
