@@ -53,16 +53,21 @@ describe.skipIf(typeof criu === "string")("clocks of a checkpoint", () => {
     expect(Math.abs(after.wall - Date.now())).toBeLessThan(ASLEEP_MS / 2);
   }
 
-  test("go on from where they were, also those of a restored container's checkpoint", async () => {
+  const programs = [
+    ["thaw", ["/clocks"]],
+    ["criu", ["/clocks", "forked"]],
+  ] as const;
+  test.each(programs)("go on with %s, also those of a restored container's checkpoint", async (engine, argv) => {
     const { containers, checkpoints } = machine.daemon;
-    const { id } = await containers.create(machine.container("ticking", { argv: ["/clocks"] }));
+    const { id } = await containers.create(machine.container("ticking", { argv }));
     await containers.start(id);
     const first = await readings(id);
-    await checkpoints.create(id, "ticking-1");
+    expect(await checkpoints.create(id, "ticking-1")).toMatchObject({ engine });
     await Bun.sleep(ASLEEP_MS);
     const second = await checkpoints.restore("ticking-1", { containerName: "second" });
     expectAsleep(first, await readings(second.id), 1);
-    await checkpoints.create(second.id, "ticking-2", { leaveRunning: true });
+    const again = await checkpoints.create(second.id, "ticking-2", { leaveRunning: true });
+    expect(again).toMatchObject({ engine });
     await Bun.sleep(ASLEEP_MS);
     const third = await checkpoints.restore("ticking-2", { containerName: "third" });
     expectAsleep(first, await readings(third.id), 2);
@@ -71,9 +76,9 @@ describe.skipIf(typeof criu === "string")("clocks of a checkpoint", () => {
     for (const name of ["ticking-2", "ticking-1"]) await checkpoints.remove(name);
   });
 
-  test("are those of the whole sandbox: of its init, too", async () => {
+  test.each(programs)("with %s are those of the whole sandbox: of its init, too", async (_, argv) => {
     const { containers, checkpoints } = machine.daemon;
-    const { id } = await containers.create(machine.container("whole", { argv: ["/clocks"] }));
+    const { id } = await containers.create(machine.container("whole", { argv }));
     await containers.start(id);
     await readings(id);
     await checkpoints.create(id, "whole-1");
