@@ -177,6 +177,7 @@ enum {
 	OP_BOUNDING = 125,
 	OP_RESTORE_OPEN = 150,
 	OP_RESTORE = 151,
+	OP_REPAIR_END = 130,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -719,6 +720,10 @@ struct op_restore_open {
 struct op_restore {
 	uint8_t as_template;
 	uint32_t fail_at;
+};
+
+struct op_repair_end {
+	struct wire_strs pids;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1472,6 +1477,12 @@ static inline bool op_decode_restore(struct wire_reader *r, struct op_restore *o
 	return wire_end(r);
 }
 
+static inline bool op_decode_repair_end(struct wire_reader *r, struct op_repair_end *out)
+{
+	out->pids = wire_get_strs(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1771,6 +1782,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 151: {
 		struct op_restore op;
 		return op_decode_restore(r, &op);
+	}
+	case 130: {
+		struct op_repair_end op;
+		return op_decode_repair_end(r, &op);
 	}
 	default:
 		return false;

@@ -10,13 +10,14 @@ import type { Container } from "../../container/types.ts";
 import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
 import type { CriuProgram } from "../criu/program.ts";
-import { notRestorable } from "../refusals.ts";
+import { connectionsLost, notRestorable } from "../refusals.ts";
 import { type Clocks, takeClocks } from "./clocks.ts";
-import { dumpPlan } from "./criu-plan.ts";
+import { unkeptConnections } from "./connections.ts";
+import { type Connections, type CriuDump, dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
 import { LayerCopy } from "./layer.ts";
 import { criuErrors } from "./log.ts";
-import { containerProcesses, resume, type StdioPipes, sharedWritable, stdioPipes } from "./processes.ts";
+import { containerProcesses, resume, type StdioPipes, sharedWritable, stdioPipes, terminalOf } from "./processes.ts";
 import { dumpId } from "./recover.ts";
 import { parseDumpStats } from "./stats.ts";
 import { unsafeLive } from "./unsafe-live.ts";
@@ -27,6 +28,8 @@ export interface DumpRequest {
   readonly container: Container;
   /** The container's writable layer. */
   readonly upper: string;
+  /** What becomes of established TCP connections; default: they are closed when it is restored. */
+  readonly connections?: Connections | undefined;
   /** Directory of the pending checkpoint, with `images/` and `upper/`. */
   readonly directory: string;
 }
@@ -34,6 +37,8 @@ export interface DumpRequest {
 export interface Dumped {
   readonly mainPid: number;
   readonly stdio: StdioPipes;
+  readonly terminal?: string | undefined;
+  readonly connections?: Connections | undefined;
   /** What its clocks said then. */
   readonly clocks?: Clocks | undefined;
   /** How long the processes stood still: CRIU's own measure plus the copy of the writable layer. */
@@ -50,17 +55,23 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
   const { mainInside, tree, strays } = await containerProcesses(container.pid);
   if (strays.length > 0) throw straysError(container, strays);
   await checkKdat(container);
-  const stdio = await stdioPipes(container.pid);
+  const known = {
+    mainPid: mainInside,
+    stdio: await stdioPipes(container.pid),
+    terminal: await terminalOf(tree),
+    connections: request.connections,
+  };
   try {
     const layer = await LayerCopy.ahead(request.upper, join(directory, "upper"));
-    await runCriu(request, mainInside);
+    await runCriu(request, { ...known, tree });
     const stoppedAt = performance.now();
     await checkLive(container, tree);
+    if (request.connections === "keep") await checkConnections(container, tree);
     await layer.finish(await sharedWritable(tree));
     const imagesDir = join(directory, "images");
     const criuMs = await frozenMs(imagesDir);
     const clocks = await takeClocks(imagesDir);
-    const dumped = () => ({ mainPid: mainInside, stdio, clocks, frozenMs: criuMs + performance.now() - stoppedAt });
+    const dumped = () => ({ ...known, clocks, frozenMs: criuMs + performance.now() - stoppedAt });
     return { dumped, resume: () => resume(tree) };
   } catch (error) {
     resume(tree);
@@ -74,11 +85,21 @@ async function checkLive({ spec }: Container, tree: readonly number[]): Promise<
   if (reasons.length > 0) throw notRestorable(spec.name, reasons);
 }
 
-async function runCriu(request: DumpRequest, pidInside: number): Promise<void> {
+async function checkConnections({ spec }: Container, tree: readonly number[]): Promise<void> {
+  const reasons = await unkeptConnections(tree);
+  if (reasons.length > 0) throw connectionsLost(spec.name, reasons);
+}
+
+async function runCriu(
+  request: DumpRequest,
+  known: Pick<CriuDump, "tree"> & Pick<Dumped, "mainPid" | "terminal">,
+): Promise<void> {
   const imagesDir = join(request.directory, "images");
   const outputFile = join(request.directory, "criu.out");
   const log = join(imagesDir, "dump.log");
-  const plan = dumpPlan({ program: request.program, imagesDir, outputFile, verbosity: 1, pidInside });
+  const { program, connections = "close" } = request;
+  const what = { pidInside: known.mainPid, tree: known.tree, terminal: known.terminal, connections };
+  const plan = dumpPlan({ program, imagesDir, outputFile, verbosity: 1, ...what });
   const id = dumpId(request.container.id);
   try {
     await runToEnd(request.client, {

@@ -2,7 +2,7 @@
  * What procfs says about the processes of a container that is to be dumped: where its streams lead, whether all of
  * it hangs below its main process. Read by the daemon, from outside of the container.
  */
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { errnoOf, ThawError } from "../../common/errors.ts";
 
 /** A process of a container. */
@@ -53,6 +53,22 @@ export async function stdioPipes(pid: number): Promise<StdioPipes> {
     return /^pipe:\[\d+\]$/.test(target) ? target : null;
   };
   return [await pipe(0), await pipe(1), await pipe(2)];
+}
+
+/** The container's own terminal is the first of its devpts. */
+const TERMINAL = "/dev/pts/0";
+
+/** The terminal that some of the processes (host pids) have open, as CRIU names it; undefined when none has. */
+export async function terminalOf(processes: readonly number[]): Promise<string | undefined> {
+  for (const pid of processes) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const path = `/proc/${pid}/fd/${fd}`;
+      if ((await readlink(path).catch(() => "")) !== TERMINAL) continue;
+      const { rdev, dev } = await stat(path, { bigint: true });
+      return `tty[${rdev.toString(16)}:${dev.toString(16)}]`;
+    }
+  }
+  return undefined;
 }
 
 /** Files that the processes may write through a shared mapping, as paths in the container. */

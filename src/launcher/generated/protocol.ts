@@ -753,6 +753,11 @@ export interface RestoreOp {
   readonly failAt: number;
 }
 
+export interface RepairEndOp {
+  readonly kind: "repair_end";
+  readonly pids: readonly string[];
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -864,7 +869,8 @@ export type ChildOp =
   | MountAheadOp
   | BoundingOp
   | RestoreOpenOp
-  | RestoreOp;
+  | RestoreOp
+  | RepairEndOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -973,6 +979,7 @@ const OP_CODES = {
   bounding: 125,
   restore_open: 150,
   restore: 151,
+  repair_end: 130,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -1050,6 +1057,7 @@ export const opNames: Record<number, string> = {
   125: "bounding",
   150: "restore_open",
   151: "restore",
+  130: "repair_end",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1539,6 +1547,9 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.u8(value.asTemplate);
       w.u32(value.failAt);
       return;
+    case "repair_end":
+      w.strs(value.pids);
+      return;
   }
 }
 
@@ -1692,6 +1703,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "restore_open", tables: r.str(), packs: r.strs() };
     case 151:
       return { kind: "restore", asTemplate: r.u8(), failAt: r.u32() };
+    case 130:
+      return { kind: "repair_end", pids: r.strs() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }
