@@ -72,10 +72,32 @@ test("a time namespace moves the clocks of who is made in it and of who joins it
   expect(Number((await Bun.file("/proc/uptime").text()).split(" ")[0])).toBeLessThan(86_400_000);
 });
 
+test("clocks go on from what a plan says, also for who joins", async () => {
+  const year = 31_536_000_000_000_000n;
+  const inside = await runPlan([
+    { kind: "spawn", role: Role.holder, wait: Wait.ready, namespaces: Namespace.pid, join: 0 },
+    { kind: "die_with_parent" },
+    { kind: "clock_from", monotonicNs: 0n, boottimeNs: 3n * year },
+    { kind: "ready" },
+    { kind: "hold" },
+    { kind: "spawn", role: Role.main, wait: Wait.exec, namespaces: 0n, join: 1 },
+    { kind: "join" },
+    STREAMS,
+    uptime,
+  ]);
+  const seconds = Number(inside.split(" ")[0]);
+  expect(seconds).toBeGreaterThanOrEqual(3 * 31_536_000);
+  expect(seconds).toBeLessThan(3 * 31_536_000 + 60);
+});
+
 test("clocks that the kernel does not take are refused, and nothing runs", async () => {
   const spawn = { kind: "spawn", role: Role.main, wait: Wait.exec, namespaces: 0n, join: 0 } as const;
   const bad = { kind: "time_offsets", monotonicS: 0, monotonicNs: 1_000_000_000, boottimeS: 0, boottimeNs: 0 } as const;
   expect(await runPlan([spawn, bad, STREAMS, uptime])).toContain("operation 1 (code 106): : Invalid argument");
   const early = timeOffsets({ monotonicNs: 0n, boottimeNs: -2_000_000_000n * 1_000_000_000n });
   expect(await runPlan([spawn, early, STREAMS, uptime])).toContain("setting the clocks of a time namespace");
+  const never = { kind: "clock_from", monotonicNs: 1n << 63n, boottimeNs: 0n } as const;
+  expect(await runPlan([spawn, never, STREAMS, uptime])).toContain("operation 1 (code 126): : Invalid argument");
+  const late = { kind: "clock_from", monotonicNs: (1n << 63n) - 1n, boottimeNs: 0n } as const;
+  expect(await runPlan([spawn, late, STREAMS, uptime])).toContain("setting the clocks of a time namespace");
 });

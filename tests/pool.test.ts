@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { startOf } from "../src/container/index.ts";
+import type { LogRecord } from "../src/container/types.ts";
 import { ContainerState, type LauncherEvent } from "../src/launcher/generated/protocol.ts";
 import { WAKES_NOTHING } from "../src/launcher/index.ts";
 import { SandboxPool } from "../src/sandbox/index.ts";
@@ -18,6 +19,7 @@ import {
   runToEnd,
   specOf,
   statusOf,
+  textOf,
   until,
   type World,
 } from "./support/world.ts";
@@ -54,6 +56,12 @@ const parked = (open: SandboxPool) => [...open.sizes().values()].reduce((sum, si
 const taken = () => events.filter(({ kind }) => kind === "taken").length;
 const shell = (script: string, wanted = {}) => runToEnd(world, ["sh", "-c", script], { hostname: "box", ...wanted });
 
+async function outputOf(id: string): Promise<string> {
+  const records: LogRecord[] = [];
+  for await (const record of world.containers.logs(id, { follow: false })) records.push(record);
+  return textOf(records, "stdout");
+}
+
 /** Everything a program can easily see of its sandbox. */
 const LOOK = `
   cat /proc/1/comm /proc/self/cgroup /etc/hosts; pwd; id; ls -l /dev /dev/pts; cat /proc/self/status | head -60;
@@ -88,6 +96,30 @@ pooledTest("a container in a sandbox made ahead sees what it would see in one of
   expect(pooled.exitCode).toBe(0);
   expect(general(pooled.stdout)).toEqual(general(alone.stdout));
   expect(pooled.stdout).toContain("77\n");
+});
+
+pooledTest("the clocks of a sandbox made ahead begin when it is taken, for all that runs in it", async () => {
+  const year = 31_536_000_000_000_000n;
+  const open = openPool();
+  await shell("true");
+  await until(() => parked(open) > 0);
+  await Bun.sleep(50);
+  const spec = specOf(world, ["cat", "/proc/uptime"], { hostname: "box" });
+  const { id } = await world.containers.startPlanned({
+    spec,
+    restoredFrom: "nothing",
+    plan: (place, container) => {
+      const { plan, cleanup } = startOf(container.spec, place, world.cgroups, undefined);
+      const clocks = { kind: "clock_from", monotonicNs: year, boottimeNs: year } as const;
+      const ready = plan.findIndex(({ kind }) => kind === "ready");
+      return { plan: plan.toSpliced(ready, 0, clocks), cleanup };
+    },
+  });
+  await world.containers.wait(id);
+  expect(taken()).toBe(1);
+  const seconds = Number((await outputOf(id)).split(" ")[0]);
+  expect(seconds).toBeGreaterThanOrEqual(31_536_000);
+  expect(seconds).toBeLessThan(31_536_000 + 60);
 });
 
 pooledTest("what another shape wants is never taken from it", async () => {

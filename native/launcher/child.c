@@ -465,6 +465,11 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		op_decode_last_pid(r, &op);
 		return host.last_pid_fd < 0 ? -ENOSYS : write_number(host.last_pid_fd, op.pid);
 	}
+	case OP_REPAIR_END: {
+		struct op_repair_end op;
+		op_decode_repair_end(r, &op);
+		return repair_end(child, &op);
+	}
 	case OP_UMASK: {
 		struct op_umask op;
 		op_decode_umask(r, &op);
@@ -488,6 +493,7 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 	}
 	case OP_UNSHARE:
 	case OP_TIME_OFFSETS:
+	case OP_CLOCK_FROM:
 	case OP_USER_SPACES:
 	case OP_USER_ENTER:
 	case OP_CGROUP_VIEW:

@@ -13,7 +13,9 @@
  *   root.c       those of them that build the root file system
  *   overlay.c    the root over an image's layers
  *   outside.c    between the sandbox's mounts and the host's
- *   spaces.c     those that make namespaces late: cgroup, time; the view of the own cgroups
+ *   spaces.c     those that make namespaces late; the view of the own cgroups
+ *   clocks.c     the time namespace
+ *   repair.c     connections after a dump
  *   userns.c     user namespaces
  *   mapped.c     roots and binds whose ids are mapped for one
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
@@ -287,13 +289,17 @@ int outside_tree(struct child *child, const char *path, bool recursive);
 /* A new tmpfs, detached. `options` end with NULL, `attributes` are MOUNT_ATTR_*. */
 int tmpfs_mount(const char *const (*options)[2], unsigned attributes);
 
-/* --- spaces.c, userns.c, mapped.c ----------------------------------------------------------------------------------------- */
+/* --- spaces.c, clocks.c, repair.c, userns.c, mapped.c ----------------------------------------------------------------------------------------- */
 int spaces_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 /* True when `flags` are namespaces and nothing else that clone or unshare takes. */
 bool spaces_only(uint64_t flags);
 /* What the child operations at `at` change about the namespaces of the process that performs them. */
 void spaces_of_plan(struct container *c, const struct progress *at);
 int spaces_join(struct child *child);
+/* How far CLOCK_MONOTONIC is ahead, ns. */
+int64_t clocks_shift(const struct op_time_offsets *op);
+int repair_end(struct child *child, const struct op_repair_end *op);
+int clocks_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 void userns_init(struct userns *u);
 void userns_close(struct userns *u);
 int userns_make(struct container *c, const struct op_user_make *op);

@@ -183,6 +183,9 @@ static void report_take(struct process *p, const struct report *r, int fd)
 		else
 			wake_held(c);
 		break;
+	case REPORT_CLOCK:
+		c->clock_shift = (int64_t)r->ns;
+		break;
 	}
 	close_fd(&fd);
 }

@@ -212,6 +212,7 @@ void pool_take(struct container *c, struct progress *p, struct wire_reader *fiel
 		process->wait = part.spawn.wait;
 		process->op = part.after.index;
 		change_hands(c, entry);
+		spaces_of_plan(c, &part.after);
 		if (process->wait != WAIT_NONE)
 			c->awaited = process;
 		p->at = part.end.at;

@@ -1,6 +1,5 @@
 /*
- * Namespaces that are made late, by the process itself: the cgroup namespace after the process has joined its leaf, the
- * time namespace with its offsets; the way into all of a sandbox's namespaces; and the view of the own cgroups.
+ * Namespaces that are made late, by the process itself: the cgroup namespace after the process has joined its leaf; the way into all of a sandbox's namespaces; and the view of the own cgroups.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -16,18 +15,11 @@
 extern int setns(int fd, int type);
 extern int unshare(int flags);
 
-enum { NANOSECONDS = 1000000000 };
-
 bool spaces_only(uint64_t flags)
 {
 	const uint64_t all = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
 			     CLONE_NEWNET | CLONE_NEWTIME;
 	return (flags & ~all) == 0;
-}
-
-static int64_t shift_of(const struct op_time_offsets *op)
-{
-	return (int64_t)op->monotonic_s * NANOSECONDS + op->monotonic_ns;
 }
 
 void spaces_of_plan(struct container *c, const struct progress *from)
@@ -44,7 +36,9 @@ void spaces_of_plan(struct container *c, const struct progress *from)
 			struct op_time_offsets op;
 			op_decode_time_offsets(&fields, &op);
 			c->ns_flags |= CLONE_NEWTIME;
-			c->clock_shift = shift_of(&op);
+			c->clock_shift = clocks_shift(&op);
+		} else if (code == OP_CLOCK_FROM) {
+			c->ns_flags |= CLONE_NEWTIME; /* its shift is reported */
 		} else if (code == OP_EMPTY_MOUNTS) {
 			c->ns_flags |= CLONE_NEWNS;
 		} else if (code == OP_USER_SPACES) {
@@ -67,28 +61,6 @@ int spaces_join(struct child *child)
 	if (flags & CLONE_NEWTIME)
 		child->clock_shift = target->clock_shift;
 	return flags & CLONE_NEWUSER ? userns_become_root() : 0;
-}
-
-/* Offsets can be set until a first process is in the namespace; unshare leaves this one outside. */
-static int time_offsets(struct child *child, const struct op_time_offsets *op)
-{
-	char text[128];
-	if (op->monotonic_ns >= NANOSECONDS || op->boottime_ns >= NANOSECONDS)
-		return -EINVAL;
-	int n = snprintf(text, sizeof(text), "monotonic %d %u\nboottime %d %u\n", op->monotonic_s, op->monotonic_ns,
-			 op->boottime_s, op->boottime_ns);
-	if (unshare(CLONE_NEWTIME) < 0)
-		return child_fail(child, -errno, "making a time namespace");
-	int fd = openat(host.proc_fd, "self/timens_offsets", O_WRONLY | O_CLOEXEC);
-	int error = fd < 0 ? -errno : write_all(fd, text, (size_t)n);
-	close_fd(&fd);
-	if (error < 0)
-		return child_fail(child, error, "setting the clocks of a time namespace");
-	fd = openat(host.proc_fd, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
-	error = fd < 0 || setns(fd, CLONE_NEWTIME) < 0 ? -errno : 0;
-	close_fd(&fd);
-	child->clock_shift = shift_of(op);
-	return error;
 }
 
 /* --- the view of the own cgroups -------------------------------------------------------------------------------- */
@@ -166,11 +138,9 @@ int spaces_perform(struct child *child, uint16_t code, struct wire_reader *r)
 		child->own |= op.namespaces;
 		return 0;
 	}
-	case OP_TIME_OFFSETS: {
-		struct op_time_offsets op;
-		op_decode_time_offsets(r, &op);
-		return time_offsets(child, &op);
-	}
+	case OP_TIME_OFFSETS:
+	case OP_CLOCK_FROM:
+		return clocks_perform(child, code, r);
 	case OP_USER_SPACES:
 		child->own |= child->container->userns.flags;
 		return userns_spaces(child);

@@ -23,6 +23,8 @@ export const checkpointCreateSchema = z.strictObject({
   container: z.string(),
   name: nameSchema,
   leaveRunning: z.boolean().default(false),
+  /** What becomes of established TCP connections; only those within the container can be kept. */
+  connections: z.enum(["close", "keep"]).default("close"),
 });
 export type CheckpointCreateRequest = z.input<typeof checkpointCreateSchema>;
 

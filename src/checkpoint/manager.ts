@@ -16,6 +16,7 @@ import type { CriuInstallation } from "./criu/verify.ts";
 import { draft, specOf } from "./draft.ts";
 import { CompiledEngine } from "./engine/compiled.ts";
 import { CriuEngine } from "./engine/criu.ts";
+import type { Connections } from "./engine/criu-plan.ts";
 import { type Dumped, dumpStopped } from "./engine/dump.ts";
 import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import { criuErrors } from "./engine/log.ts";
@@ -27,7 +28,7 @@ import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.t
 import { checkDumpable, incompatible, notRestorable, restoreFailed } from "./refusals.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
 import { type TemplateSource, Templates } from "./templates.ts";
-import type { CheckpointInfo, CheckpointManager, RestorePlan } from "./types.ts";
+import type { CheckpointInfo, CheckpointManager, CreateOptions, RestorePlan } from "./types.ts";
 
 export interface CheckpointDeps {
   readonly client: LauncherClient;
@@ -97,7 +98,7 @@ export class Checkpoints implements CheckpointManager {
     this.templates = new Templates(deps.client, deps.cgroups);
   }
 
-  async create(name: string, checkpoint: string, options: { leaveRunning?: boolean } = {}): Promise<CheckpointInfo> {
+  async create(name: string, checkpoint: string, options: CreateOptions = {}): Promise<CheckpointInfo> {
     const container = this.#deps.containers.get(name);
     checkDumpable(container);
     const { criu, facts, xsave } = await this.#onMachine();
@@ -105,7 +106,7 @@ export class Checkpoints implements CheckpointManager {
     try {
       const leaveRunning = options.leaveRunning ?? false;
       const manifest = await marked(this.#deps.runDir, container.id, () =>
-        this.#dump(container, pending, { criu, leaveRunning }, async (dumped) => {
+        this.#dump(container, pending, { criu, leaveRunning, connections: options.connections }, async (dumped) => {
           const { mainPid, stdio } = dumped;
           const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
           const compiled = await compileImages({ directory, lowers, mainPid, stdio, xsave });
@@ -220,7 +221,7 @@ export class Checkpoints implements CheckpointManager {
     return engine.compile(ready.manifest, {
       template,
       directory: this.#deps.store.directoryOf(ready.manifest.id),
-      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network),
+      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network, ready.manifest.clocks),
       cleanup: [...network.after, ...sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer)],
       outputFile: engineOutput(place),
       verbosity: RESTORE_VERBOSITY,
@@ -241,12 +242,17 @@ export class Checkpoints implements CheckpointManager {
   async #dump(
     container: Container,
     pending: PendingCheckpoint,
-    { criu, leaveRunning }: { criu: CriuInstallation; leaveRunning: boolean },
+    {
+      criu,
+      leaveRunning,
+      connections,
+    }: { criu: CriuInstallation; leaveRunning: boolean; connections: Connections | undefined },
     draftOf: (dumped: Dumped) => Promise<CheckpointDraft>,
   ): Promise<CheckpointManifest> {
     const { client, containers, store } = this.#deps;
     const { upper } = containers.place(container.id);
-    const stopped = await dumpStopped({ client, program: criu, container, upper, directory: pending.dir });
+    const request = { client, program: criu, container, upper, directory: pending.dir, connections };
+    const stopped = await dumpStopped(request);
     const commit = async () => store.commit(pending.id, await draftOf(stopped.dumped()));
     if (leaveRunning) {
       const committing = commit();

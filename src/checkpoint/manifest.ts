@@ -34,6 +34,9 @@ const StdioPipe = z
   .regex(/^pipe:\[\d+\]$/)
   .nullable();
 
+/** A clock's reading in nanoseconds, which may be more than a number holds. */
+const Nanoseconds = z.string().regex(/^\d{1,18}$/);
+
 /** What whoever dumps has to know; the store adds the rest. */
 export const CheckpointDraft = z.strictObject({
   name: CheckpointName,
@@ -49,6 +52,15 @@ export const CheckpointDraft = z.strictObject({
   mainPid: z.number().int().positive(),
   /** Stdin, stdout and stderr of the main process, to be replaced by new pipes. */
   stdio: z.tuple([StdioPipe, StdioPipe, StdioPipe]),
+  /** The terminal of its processes as CRIU names it, to be replaced by a new one. */
+  terminal: z
+    .string()
+    .regex(/^tty\[[0-9a-f]+:[0-9a-f]+\]$/)
+    .optional(),
+  /** What becomes of established connections at a restore; missing: they are closed. */
+  connections: z.enum(["close", "keep"]).optional(),
+  /** What CLOCK_MONOTONIC and CLOCK_BOOTTIME said to the processes; they go on from there. */
+  clocks: z.strictObject({ monotonicNs: Nanoseconds, boottimeNs: Nanoseconds }).optional(),
   /** The engine that restores it. */
   engine: z.enum(["criu", "thaw"]),
   /** Why no faster engine does. */

@@ -4,17 +4,24 @@ import { type ContainerNetwork, type ContainerPlace, sandboxOf } from "../contai
 import type { ContainerSpec } from "../container/types.ts";
 import type { HostOp, Op } from "../launcher/generated/protocol.ts";
 import { type Cgroups, cleanupPlan, sandboxStage } from "../sandbox/index.ts";
+import type { CheckpointManifest } from "./manifest.ts";
 
-/** Makes a sandbox whose lower layers have been a running container's before. */
+/** Makes a sandbox whose lower layers have been a running container's before, and whose clocks go on from `clocks`. */
 export function restoreSandbox(
   spec: ContainerSpec,
   place: ContainerPlace,
   cgroups: Cgroups,
   network: ContainerNetwork,
+  clocks?: CheckpointManifest["clocks"],
 ): Op[] {
   // In a bridge network it has another address than it had, and its files have to say so.
   const keepEtc = typeof network.sandbox === "string";
-  return [...network.before, ...sandboxStage({ ...sandboxOf(spec, place, cgroups, network), keepEtc })];
+  const sandbox = { ...sandboxOf(spec, place, cgroups, network), keepEtc, clocks: clocks && readingsOf(clocks) };
+  return [...network.before, ...sandboxStage(sandbox)];
+}
+
+function readingsOf({ monotonicNs, boottimeNs }: NonNullable<CheckpointManifest["clocks"]>) {
+  return { monotonicNs: BigInt(monotonicNs), boottimeNs: BigInt(boottimeNs) };
 }
 
 /** Undoes a sandbox; with `layer` "drop" the writable layer goes too. */

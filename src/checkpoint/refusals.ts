@@ -21,11 +21,6 @@ export function checkDumpable({ spec, state, paused }: Container): void {
       hint: "Run it without --no-init.",
     });
   }
-  if (spec.tty) {
-    throw new ThawError("CHECKPOINT_FAILED", `${spec.name} has a terminal, which cannot be checkpointed`, {
-      hint: "Run it without -t.",
-    });
-  }
   if (spec.userns) {
     throw new ThawError(
       "CHECKPOINT_FAILED",
@@ -49,6 +44,13 @@ export function notRestorable(name: string, reasons: readonly string[]): ThawErr
 }
 
 const MAX_REASONS = 5;
+/** The error for connections that were to be kept. */
+export function connectionsLost(name: string, reasons: readonly string[]): ThawError {
+  return new ThawError("CHECKPOINT_FAILED", `${name} has connections that cannot be kept: ${reasons.join("; ")}`, {
+    hint: "Close them first, or make the checkpoint with --tcp-established close.",
+  });
+}
+
 const SIGKILL = 9;
 
 /** The error for a checkpoint that was made on another machine. */

@@ -4,6 +4,7 @@
  */
 import type { Container } from "../container/types.ts";
 import type { Op } from "../launcher/generated/protocol.ts";
+import type { Connections } from "./engine/criu-plan.ts";
 
 /** A checkpoint as listed. */
 export interface CheckpointInfo {
@@ -26,9 +27,17 @@ export interface CheckpointInfo {
   readonly frozenMs: number;
 }
 
+/** How a checkpoint is made. */
+export interface CreateOptions {
+  /** The container goes on. Default: it ends. */
+  readonly leaveRunning?: boolean | undefined;
+  /** What becomes of established TCP connections. Kept are those within the container. Default: closed. */
+  readonly connections?: Connections | undefined;
+}
+
 export interface CheckpointManager {
   /** Dumps a running container. The container ends unless `leaveRunning`. @throws ThawError CHECKPOINT_FAILED, WRONG_STATE, NAME_IN_USE. */
-  create(container: string, name: string, options?: { leaveRunning?: boolean }): Promise<CheckpointInfo>;
+  create(container: string, name: string, options?: CreateOptions): Promise<CheckpointInfo>;
   list(): Promise<CheckpointInfo[]>;
   /** @throws ThawError CHECKPOINT_NOT_FOUND. */
   get(name: string): Promise<CheckpointInfo>;

@@ -44,6 +44,17 @@ export function timeOffsets({ monotonicNs, boottimeNs }: ClockOffsets): ChildOp 
   };
 }
 
+/** What a container's clocks say, in nanoseconds. */
+export interface ClockReadings {
+  readonly monotonicNs: bigint;
+  readonly boottimeNs: bigint;
+}
+
+/** A time namespace whose clocks go on from these readings when the plan gets there; nothing without. */
+export function clockFrom(readings: ClockReadings | undefined): ChildOp[] {
+  return readings === undefined ? [] : [{ kind: "clock_from", ...readings }];
+}
+
 /** The part below a second, counted from the second before. */
 function modulo(ns: bigint): bigint {
   return ((ns % NS) + NS) % NS;

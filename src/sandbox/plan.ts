@@ -28,7 +28,7 @@ import {
   sysOp,
 } from "./isolation-plan.ts";
 import { leanRoot } from "./lean-root.ts";
-import { CGROUP_ENTRY, cgroupView, Namespace } from "./namespaces.ts";
+import { CGROUP_ENTRY, type ClockReadings, cgroupView, clockFrom, Namespace } from "./namespaces.ts";
 import { type SandboxNetwork, wiringOps } from "./network.ts";
 import { plainPart, pooledPart, type SharedPart } from "./pooled.ts";
 import type { SeccompFilter } from "./seccomp/filters.ts";
@@ -61,6 +61,8 @@ export interface SandboxOptions {
   readonly cwd?: string;
   /** The lowers have /etc/hostname, hosts and resolv.conf already (a restore): they are left alone. */
   readonly keepEtc?: boolean;
+  /** What its clocks say to begin with (a restore); they are the machine's without. */
+  readonly clocks?: ClockReadings | undefined;
   /** The next process made in the sandbox gets the pid after this one. */
   readonly lastPid?: number;
 }
@@ -89,6 +91,8 @@ export function sandboxStage(options: SandboxOptions): Op[] {
     ...(isOneOfAKind(options) ? plainPart(part) : pooledPart(part)),
     ...furnish(options),
     ...last,
+    // As late as possible: from here on they go.
+    ...clockFrom(options.clocks),
     { kind: "ready" },
     { kind: "hold" },
     ...cgroups.limit(id, limits),

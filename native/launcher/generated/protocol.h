@@ -157,6 +157,7 @@ enum {
 	OP_DIE_WITH_PARENT = 98,
 	OP_UNSHARE = 105,
 	OP_TIME_OFFSETS = 106,
+	OP_CLOCK_FROM = 126,
 	OP_USER_SPACES = 107,
 	OP_USER_ENTER = 108,
 	OP_CGROUP_VIEW = 109,
@@ -177,6 +178,7 @@ enum {
 	OP_RESTORE_OPEN = 150,
 	OP_RESTORE = 151,
 	OP_GENERATION = 140,
+	OP_REPAIR_END = 130,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -617,6 +619,11 @@ struct op_time_offsets {
 	uint32_t boottime_ns;
 };
 
+struct op_clock_from {
+	uint64_t monotonic_ns;
+	uint64_t boottime_ns;
+};
+
 struct op_user_spaces {
 	char empty;
 };
@@ -718,6 +725,10 @@ struct op_restore {
 
 struct op_generation {
 	struct wire_str target;
+};
+
+struct op_repair_end {
+	struct wire_strs pids;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1327,6 +1338,13 @@ static inline bool op_decode_time_offsets(struct wire_reader *r, struct op_time_
 	return wire_end(r);
 }
 
+static inline bool op_decode_clock_from(struct wire_reader *r, struct op_clock_from *out)
+{
+	out->monotonic_ns = wire_get_u64(r);
+	out->boottime_ns = wire_get_u64(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_user_spaces(struct wire_reader *r, struct op_user_spaces *out)
 {
 	out->empty = 0;
@@ -1467,6 +1485,12 @@ static inline bool op_decode_restore(struct wire_reader *r, struct op_restore *o
 static inline bool op_decode_generation(struct wire_reader *r, struct op_generation *out)
 {
 	out->target = wire_get_str(r);
+	return wire_end(r);
+}
+
+static inline bool op_decode_repair_end(struct wire_reader *r, struct op_repair_end *out)
+{
+	out->pids = wire_get_strs(r);
 	return wire_end(r);
 }
 
@@ -1690,6 +1714,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 		struct op_time_offsets op;
 		return op_decode_time_offsets(r, &op);
 	}
+	case 126: {
+		struct op_clock_from op;
+		return op_decode_clock_from(r, &op);
+	}
 	case 107: {
 		struct op_user_spaces op;
 		return op_decode_user_spaces(r, &op);
@@ -1769,6 +1797,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 140: {
 		struct op_generation op;
 		return op_decode_generation(r, &op);
+	}
+	case 130: {
+		struct op_repair_end op;
+		return op_decode_repair_end(r, &op);
 	}
 	default:
 		return false;

@@ -39,7 +39,7 @@ export interface ProcessImage {
   readonly thpDisabled: boolean;
   readonly childSubreaper: boolean;
   /** CLOCK_MONOTONIC and CLOCK_BOOTTIME at the dump, as the process saw them. */
-  readonly clocks: { readonly monotonic: bigint; readonly boottime: bigint };
+  readonly clocks: { readonly monotonic: bigint; readonly boottime: bigint } | undefined;
 }
 
 /** As prctl(PR_SET_MM_MAP) takes it. */

@@ -56,7 +56,7 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
   const { mainPid: pid } = context;
   const tree = onlyProcess(images, pid, reasons);
   checkSurroundings(images, pid, reasons);
-  const clocks = clocksOf(images, reasons);
+  const clocks = clocksOf(images);
   const [mm, core, ids] = [images.mm.get(pid), images.core.get(pid), images.ids.get(pid)];
   const task = core?.task;
   if (mm === undefined) reasons.refuse(`mm-${pid}.img is missing`);

@@ -9,7 +9,8 @@ const program = {
   libraryDir: "/c/lib",
   loaderName: "ld-linux.so.2",
 };
-const run = { program, imagesDir: "/k/images", outputFile: "/k/criu.log", verbosity: 0 };
+const kept = { connections: "close", terminal: undefined } as const;
+const run = { program, imagesDir: "/k/images", outputFile: "/k/criu.log", verbosity: 0, ...kept };
 const sandbox: Op[] = [
   { kind: "cgroup_make", path: "/cg" },
   { kind: "spawn", role: Role.holder, wait: Wait.ready, namespaces: 1n, join: 0 },
@@ -56,6 +57,15 @@ describe("a restore by CRIU", () => {
     expect(inherits({ stdin: undefined, stdout: undefined, stderr: undefined })).toEqual([]);
   });
 
+  test("a terminal takes the place of all streams; kept connections are asked for", () => {
+    const { argv } = execOf(
+      restorePlan({ ...run, sandbox, pidInside: 2, pipes, terminal: "tty[8800:1c]", connections: "keep" }),
+    );
+    expect(argv.filter((arg) => arg.startsWith("fd["))).toEqual(["fd[10]:tty[8800:1c]"]);
+    expect(argv).toContain("--tcp-established");
+    expect(argv).not.toContain("--tcp-close");
+  });
+
   test("survives the wire", () => {
     expect(decodePlan(encodePlan(plan))).toEqual(plan);
   });
@@ -66,7 +76,7 @@ describe("a restore by CRIU", () => {
 });
 
 describe("a dump by CRIU", () => {
-  const plan = dumpPlan({ ...run, pidInside: 7 });
+  const plan = dumpPlan({ ...run, pidInside: 7, tree: [70] });
 
   test("is one helper inside the sandbox that succeeds", () => {
     expect(plan[0]).toEqual({ kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 });
@@ -77,5 +87,17 @@ describe("a dump by CRIU", () => {
   test("leaves the processes stopped, so that a failure later can still let them go on", () => {
     const { argv } = execOf(plan);
     expect(argv.join(" ")).toContain("dump -t 7 --leave-stopped");
+    expect(argv).toContain("--tcp-close");
+  });
+
+  test("lets connections that are kept go on", () => {
+    const keeping = dumpPlan({ ...run, pidInside: 7, tree: [70, 71], connections: "keep" });
+    expect(keeping).toContainEqual({ kind: "repair_end", pids: ["70", "71"] });
+    expect(kinds(plan)).not.toContain("repair_end");
+  });
+
+  test("says which terminal is not the container's own to restore", () => {
+    const { argv } = execOf(dumpPlan({ ...run, pidInside: 7, tree: [70], terminal: "tty[8800:1c]" }));
+    expect(argv.join(" ")).toContain("--external tty[8800:1c]");
   });
 });

@@ -2,7 +2,7 @@
  * CRIU as plans. It always runs inside the namespaces of a prepared sandbox, so that it records no namespace of
  * its own and recreates none. Its program, libraries and images reach it as descriptors 5 to 8, opened outside:
  * nothing of it is visible in the container's root. Descriptors 10 to 12 are the container's streams, which take
- * the place of the pipes that stdout and stderr were when the process was dumped.
+ * the place of the pipes, or of the terminal, that its streams were when the process was dumped.
  */
 import { dirname } from "node:path";
 import { type ChildOp, type Op, Phase, Role, Wait } from "../../launcher/generated/protocol.ts";
@@ -17,8 +17,11 @@ const FD = { library: 5, images: 6, binary: 7, work: 8, stdin: 10, stdout: 11, s
 /** CRIU's own processes take pids from here on, out of the way of those it restores. */
 export const FIRST_PID_OF_CRIU = 20_000;
 
-/** Given to every dump and restore: nothing of the host's cgroups or firewall is touched, connections do not survive. */
-const COMMON = ["--manage-cgroups=ignore", "--tcp-close", "--ext-unix-sk"];
+/** Given to every dump and restore: nothing of the host's cgroups or firewall is touched. */
+const COMMON = ["--manage-cgroups=ignore", "--network-lock", "skip", "--ext-unix-sk"];
+
+/** What becomes of established TCP connections; those that are kept have both ends in the checkpoint. */
+export type Connections = "close" | "keep";
 
 /** The standard streams that were pipes to the launcher, as readlink(2) of the descriptor shows them ("pipe:[7]"). */
 export interface StreamPipes {
@@ -35,11 +38,16 @@ export interface CriuRun {
   readonly outputFile: string;
   /** 0 (nothing) to 4 (everything). */
   readonly verbosity: number;
+  readonly connections: Connections;
+  /** The container's terminal as CRIU names it, "tty[8800:1c]". */
+  readonly terminal: string | undefined;
 }
 
 export interface CriuDump extends CriuRun {
   /** Pid of the container's main process inside its pid namespace. */
   readonly pidInside: number;
+  /** The host's pids of all that is dumped. */
+  readonly tree: readonly number[];
 }
 
 export interface CriuRestore extends CriuRun {
@@ -54,19 +62,30 @@ export interface CriuRestore extends CriuRun {
  * the checkpoint is complete. To be run in the sandbox of the container.
  */
 export function dumpPlan(dump: CriuDump): Op[] {
-  const args = ["dump", "-t", String(dump.pidInside), "--leave-stopped", "--network-lock", "skip", ...COMMON];
+  const external = dump.terminal === undefined ? [] : ["--external", dump.terminal];
+  const args = ["dump", "-t", String(dump.pidInside), "--leave-stopped", ...external, ...commonArgs(dump)];
   return [
     { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
     ...opens(dump),
     { kind: "join" },
     { kind: "session" },
     execOp(dump, [...args, "-o", "dump.log"]),
+    ...(dump.connections === "keep" ? connectionsGoOn(dump.tree) : []),
+  ];
+}
+
+/** Also when the processes are to end: they may yet have to go on, when their checkpoint cannot be written. */
+function connectionsGoOn(tree: readonly number[]): Op[] {
+  return [
+    { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 0 },
+    { kind: "repair_end", pids: tree.map(String) },
+    { kind: "exit", status: 0 },
   ];
 }
 
 /** Makes a sandbox and restores the dumped processes into it as children of the launcher. */
 export function restorePlan(restore: CriuRestore): Op[] {
-  const args = ["restore", "-d", "--restore-sibling", "-W", at(FD.work), ...COMMON, ...inherited(restore.pipes)];
+  const args = ["restore", "-d", "--restore-sibling", "-W", at(FD.work), ...commonArgs(restore), ...inherited(restore)];
   return [
     ...withFirstPid(restore.sandbox, FIRST_PID_OF_CRIU),
     { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
@@ -111,7 +130,12 @@ function at(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-function inherited(pipes: StreamPipes): string[] {
+function commonArgs({ connections }: CriuRun): string[] {
+  return [...COMMON, connections === "keep" ? "--tcp-established" : "--tcp-close"];
+}
+
+function inherited({ pipes, terminal }: CriuRestore): string[] {
+  if (terminal !== undefined) return ["--inherit-fd", `fd[${FD.stdin}]:${terminal}`];
   const args: string[] = [];
   const seen = new Set<string>();
   for (const stream of ["stdin", "stdout", "stderr"] as const) {

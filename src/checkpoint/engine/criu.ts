@@ -32,6 +32,8 @@ export class CriuEngine implements RestoreEngine {
       outputFile: options.outputFile,
       verbosity: options.verbosity,
       pidInside: manifest.mainPid,
+      connections: manifest.connections ?? "close",
+      terminal: manifest.terminal,
       pipes: { stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined },
     });
     return { engine: this.name, plan, cleanup: options.cleanup };

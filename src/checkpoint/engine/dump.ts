@@ -1,21 +1,23 @@
 /**
- * Dumping a running container with CRIU. The processes stay stopped after the dump until the copy of the writable
- * layer is made, so that memory and files are of one moment; then they go on or are killed by whoever asked. On any
- * failure they go on as if nothing had been.
+ * Dumping a running container with CRIU. The writable layer is copied before; the processes stay stopped after the dump
+ * until the copy is brought up to date, so that memory and files are of one moment. Then they go on or are killed by
+ * whoever asked. On any failure they go on as if nothing had been.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, ThawError } from "../../common/errors.ts";
-import { execOk } from "../../common/exec.ts";
 import type { Container } from "../../container/types.ts";
 import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
 import type { CriuProgram } from "../criu/program.ts";
-import { notRestorable } from "../refusals.ts";
-import { dumpPlan } from "./criu-plan.ts";
+import { connectionsLost, notRestorable } from "../refusals.ts";
+import { type Clocks, takeClocks } from "./clocks.ts";
+import { unkeptConnections } from "./connections.ts";
+import { type Connections, type CriuDump, dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
+import { LayerCopy } from "./layer.ts";
 import { criuErrors } from "./log.ts";
-import { containerProcesses, resume, type StdioPipes, stdioPipes } from "./processes.ts";
+import { containerProcesses, resume, type StdioPipes, sharedWritable, stdioPipes, terminalOf } from "./processes.ts";
 import { dumpId } from "./recover.ts";
 import { parseDumpStats } from "./stats.ts";
 import { unsafeLive } from "./unsafe-live.ts";
@@ -26,6 +28,8 @@ export interface DumpRequest {
   readonly container: Container;
   /** The container's writable layer. */
   readonly upper: string;
+  /** What becomes of established TCP connections; default: they are closed when it is restored. */
+  readonly connections?: Connections | undefined;
   /** Directory of the pending checkpoint, with `images/` and `upper/`. */
   readonly directory: string;
 }
@@ -33,6 +37,10 @@ export interface DumpRequest {
 export interface Dumped {
   readonly mainPid: number;
   readonly stdio: StdioPipes;
+  readonly terminal?: string | undefined;
+  readonly connections?: Connections | undefined;
+  /** What its clocks said then. */
+  readonly clocks?: Clocks | undefined;
   /** How long the processes stood still: CRIU's own measure plus the copy of the writable layer. */
   readonly frozenMs: number;
 }
@@ -47,14 +55,23 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
   const { mainInside, tree, strays } = await containerProcesses(container.pid);
   if (strays.length > 0) throw straysError(container, strays);
   await checkKdat(container);
-  const stdio = await stdioPipes(container.pid);
+  const known = {
+    mainPid: mainInside,
+    stdio: await stdioPipes(container.pid),
+    terminal: await terminalOf(tree),
+    connections: request.connections,
+  };
   try {
-    await runCriu(request, mainInside);
+    const layer = await LayerCopy.ahead(request.upper, join(directory, "upper"));
+    await runCriu(request, { ...known, tree });
     const stoppedAt = performance.now();
     await checkLive(container, tree);
-    await copyLayer(request.upper, join(directory, "upper"));
-    const criuMs = await frozenMs(join(directory, "images"));
-    const dumped = () => ({ mainPid: mainInside, stdio, frozenMs: criuMs + performance.now() - stoppedAt });
+    if (request.connections === "keep") await checkConnections(container, tree);
+    await layer.finish(await sharedWritable(tree));
+    const imagesDir = join(directory, "images");
+    const criuMs = await frozenMs(imagesDir);
+    const clocks = await takeClocks(imagesDir);
+    const dumped = () => ({ ...known, clocks, frozenMs: criuMs + performance.now() - stoppedAt });
     return { dumped, resume: () => resume(tree) };
   } catch (error) {
     resume(tree);
@@ -68,11 +85,21 @@ async function checkLive({ spec }: Container, tree: readonly number[]): Promise<
   if (reasons.length > 0) throw notRestorable(spec.name, reasons);
 }
 
-async function runCriu(request: DumpRequest, pidInside: number): Promise<void> {
+async function checkConnections({ spec }: Container, tree: readonly number[]): Promise<void> {
+  const reasons = await unkeptConnections(tree);
+  if (reasons.length > 0) throw connectionsLost(spec.name, reasons);
+}
+
+async function runCriu(
+  request: DumpRequest,
+  known: Pick<CriuDump, "tree"> & Pick<Dumped, "mainPid" | "terminal">,
+): Promise<void> {
   const imagesDir = join(request.directory, "images");
   const outputFile = join(request.directory, "criu.out");
   const log = join(imagesDir, "dump.log");
-  const plan = dumpPlan({ program: request.program, imagesDir, outputFile, verbosity: 1, pidInside });
+  const { program, connections = "close" } = request;
+  const what = { pidInside: known.mainPid, tree: known.tree, terminal: known.terminal, connections };
+  const plan = dumpPlan({ program, imagesDir, outputFile, verbosity: 1, ...what });
   const id = dumpId(request.container.id);
   try {
     await runToEnd(request.client, {
@@ -105,19 +132,6 @@ function dumpError(container: Container, cause: unknown, errors: string): unknow
     hint: "The container goes on running. Some things cannot be dumped: open devices, io_uring, files that are gone.",
     cause,
   });
-}
-
-/** Extended attributes, hard links and devices (an overlay's whiteouts) are kept; blocks are shared where possible. */
-async function copyLayer(from: string, to: string): Promise<void> {
-  try {
-    await execOk(["cp", "-a", "--reflink=auto", `${from}/.`, to]);
-  } catch (error) {
-    if (!(error instanceof ThawError) || !/No space left/.test(error.message)) throw error;
-    throw new ThawError("NO_SPACE", `no space left for the writable layer: ${error.message}`, {
-      hint: "Free disk space under the data directory (thaw rm, thaw image rm, thaw checkpoint rm) and try again.",
-      cause: error,
-    });
-  }
 }
 
 async function frozenMs(imagesDir: string): Promise<number> {

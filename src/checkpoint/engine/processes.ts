@@ -2,7 +2,7 @@
  * What procfs says about the processes of a container that is to be dumped: where its streams lead, whether all of
  * it hangs below its main process. Read by the daemon, from outside of the container.
  */
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { errnoOf, ThawError } from "../../common/errors.ts";
 
 /** A process of a container. */
@@ -23,6 +23,9 @@ export interface ContainerProcesses {
   /** Processes that are neither main, nor below it, nor the container's init: "name (pid)". */
   readonly strays: readonly string[];
 }
+
+/** A line of /proc/PID/maps. */
+const SHARED_WRITABLE = /^\S+ .w.s \S+ \S+ \d+ +(\/.*)$/gm;
 
 /** The pipes that the standard streams are, in the order stdin, stdout, stderr; null where one is something else. */
 export type StdioPipes = [string | null, string | null, string | null];
@@ -50,6 +53,29 @@ export async function stdioPipes(pid: number): Promise<StdioPipes> {
     return /^pipe:\[\d+\]$/.test(target) ? target : null;
   };
   return [await pipe(0), await pipe(1), await pipe(2)];
+}
+
+/** The container's own terminal is the first of its devpts. */
+const TERMINAL = "/dev/pts/0";
+
+/** The terminal that some of the processes (host pids) have open, as CRIU names it; undefined when none has. */
+export async function terminalOf(processes: readonly number[]): Promise<string | undefined> {
+  for (const pid of processes) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const path = `/proc/${pid}/fd/${fd}`;
+      if ((await readlink(path).catch(() => "")) !== TERMINAL) continue;
+      const { rdev, dev } = await stat(path, { bigint: true });
+      return `tty[${rdev.toString(16)}:${dev.toString(16)}]`;
+    }
+  }
+  return undefined;
+}
+
+/** Files that the processes may write through a shared mapping, as paths in the container. */
+export async function sharedWritable(pids: readonly number[]): Promise<Set<string>> {
+  const texts = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/maps`, "utf8").catch(() => "")));
+  const paths = texts.flatMap((text) => [...text.matchAll(SHARED_WRITABLE)].map((match) => match[1] ?? ""));
+  return new Set(paths);
 }
 
 /** Lets stopped processes go on; those that are gone do not matter. */

@@ -2,6 +2,7 @@
 import type { CheckpointAnswer } from "../../api/thaw.ts";
 import { forEachName, makeCommand, makeGroup } from "../command.ts";
 import type { Context } from "../context.ts";
+import { bad } from "../options.ts";
 import { ageText, bytesText, failedToo, plain, print, printJson, table } from "../print.ts";
 
 export const command = (context: Context) =>
@@ -27,10 +28,18 @@ function create({ client }: Context) {
     .argument("<container>", "name or id of a running container")
     .argument("<name>", "the checkpoint's name")
     .option("--leave-running", "let the container go on")
-    .action(async (container: string, name: string, { leaveRunning = false }: { leaveRunning?: boolean }) => {
-      const made = await client.json<CheckpointAnswer>("checkpointCreate", { body: { container, name, leaveRunning } });
+    .option("--tcp-established <close|keep>", "what becomes of connections within the container (default: close)")
+    .action(async (container: string, name: string, options: { leaveRunning?: boolean; tcpEstablished?: string }) => {
+      const { leaveRunning = false, tcpEstablished = "close" } = options;
+      const body = { container, name, leaveRunning, connections: connectionsOption(tcpEstablished) };
+      const made = await client.json<CheckpointAnswer>("checkpointCreate", { body });
       print(`${made.name}: ${bytesText(made.sizeBytes)}, frozen for ${made.frozenMs.toFixed(1)} ms`);
     });
+}
+
+function connectionsOption(text: string): "close" | "keep" {
+  if (text === "close" || text === "keep") return text;
+  throw bad("--tcp-established", "close or keep", text);
 }
 
 function list({ client }: Context) {

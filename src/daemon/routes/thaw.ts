@@ -34,8 +34,8 @@ export function checkpointRoutes({
     checkpointList: async (call) => call.json(await checkpoints.list()),
     checkpointInspect: async (call) => call.json(await checkpoints.get(call.param("name"))),
     checkpointCreate: async (call) => {
-      const { container, name, leaveRunning } = await call.body(checkpointCreateSchema);
-      call.json(await checkpoints.create(container, name, { leaveRunning }), 201);
+      const { container, name, ...options } = await call.body(checkpointCreateSchema);
+      call.json(await checkpoints.create(container, name, options), 201);
     },
     checkpointRemove: async (call) => {
       await checkpoints.remove(call.param("name"));

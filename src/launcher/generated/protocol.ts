@@ -635,6 +635,12 @@ export interface TimeOffsetsOp {
   readonly boottimeNs: number;
 }
 
+export interface ClockFromOp {
+  readonly kind: "clock_from";
+  readonly monotonicNs: bigint;
+  readonly boottimeNs: bigint;
+}
+
 export interface UserSpacesOp {
   readonly kind: "user_spaces";
 }
@@ -752,6 +758,11 @@ export interface GenerationOp {
   readonly target: string;
 }
 
+export interface RepairEndOp {
+  readonly kind: "repair_end";
+  readonly pids: readonly string[];
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -844,6 +855,7 @@ export type ChildOp =
   | DieWithParentOp
   | UnshareOp
   | TimeOffsetsOp
+  | ClockFromOp
   | UserSpacesOp
   | UserEnterOp
   | CgroupViewOp
@@ -863,7 +875,8 @@ export type ChildOp =
   | BoundingOp
   | RestoreOpenOp
   | RestoreOp
-  | GenerationOp;
+  | GenerationOp
+  | RepairEndOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -952,6 +965,7 @@ const OP_CODES = {
   die_with_parent: 98,
   unshare: 105,
   time_offsets: 106,
+  clock_from: 126,
   user_spaces: 107,
   user_enter: 108,
   cgroup_view: 109,
@@ -972,6 +986,7 @@ const OP_CODES = {
   restore_open: 150,
   restore: 151,
   generation: 140,
+  repair_end: 130,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -1029,6 +1044,7 @@ export const opNames: Record<number, string> = {
   98: "die_with_parent",
   105: "unshare",
   106: "time_offsets",
+  126: "clock_from",
   107: "user_spaces",
   108: "user_enter",
   109: "cgroup_view",
@@ -1049,6 +1065,7 @@ export const opNames: Record<number, string> = {
   150: "restore_open",
   151: "restore",
   140: "generation",
+  130: "repair_end",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1460,6 +1477,10 @@ function encodeOpFields(w: Writer, value: Op): void {
       w.i32(value.boottimeS);
       w.u32(value.boottimeNs);
       return;
+    case "clock_from":
+      w.u64(value.monotonicNs);
+      w.u64(value.boottimeNs);
+      return;
     case "user_spaces":
       return;
     case "user_enter":
@@ -1536,6 +1557,9 @@ function encodeOpFields(w: Writer, value: Op): void {
       return;
     case "generation":
       w.str(value.target);
+      return;
+    case "repair_end":
+      w.strs(value.pids);
       return;
   }
 }
@@ -1650,6 +1674,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "unshare", namespaces: r.u64() };
     case 106:
       return { kind: "time_offsets", monotonicS: r.i32(), monotonicNs: r.u32(), boottimeS: r.i32(), boottimeNs: r.u32() };
+    case 126:
+      return { kind: "clock_from", monotonicNs: r.u64(), boottimeNs: r.u64() };
     case 107:
       return { kind: "user_spaces" };
     case 108:
@@ -1690,6 +1716,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "restore", asTemplate: r.u8(), failAt: r.u32() };
     case 140:
       return { kind: "generation", target: r.str() };
+    case 130:
+      return { kind: "repair_end", pids: r.strs() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }
