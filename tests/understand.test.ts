@@ -35,7 +35,6 @@ describe.skipIf(typeof criu === "string")("understanding dumps", () => {
     // SIG_IGN; the other handlers are libc's own for its threads.
     expect(process.signals.filter(({ signal }) => signal < 32)).toMatchObject([{ signal: 14, handler: 1n }]);
     expect(process.limits).toHaveLength(16);
-    expect(process.clocks?.monotonic).toBeGreaterThan(0n);
     expect(process.credentials).toMatchObject({ uid: 0, fsgid: 0, noNewPrivs: true, effective: 0xa80425fbn });
   });
 
