@@ -18,7 +18,13 @@ import { type Dumped, dumpStopped } from "./engine/dump.ts";
 import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import { criuErrors } from "./engine/log.ts";
 import { marked, recoverDumps } from "./engine/recover.ts";
-import { chooseEngine, type EngineChoice, type RestoreEngine, type RestoreOptions } from "./engine/types.ts";
+import {
+  allowedEngines,
+  chooseEngine,
+  type EngineChoice,
+  type RestoreEngine,
+  type RestoreOptions,
+} from "./engine/types.ts";
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
@@ -38,6 +44,8 @@ export interface CheckpointDeps {
   readonly criu: () => Promise<CriuInstallation>;
   /** What a restore of no memory may take, ms; 10 seconds when not given. */
   readonly restoreLimitMs?: number;
+  /** Name of the only engine to use; not given: the quickest that can. */
+  readonly engine?: string | undefined;
   /** Who needs a checkpoint, in words ("the service web"), or undefined. */
   readonly usedBy: (name: string) => string | undefined;
   /** Takes a line about what went another way than meant. */
@@ -57,12 +65,6 @@ interface Machine {
   readonly criu: CriuInstallation;
   readonly facts: MachineFacts;
   readonly engines: readonly RestoreEngine[];
-}
-
-/** THAW_RESTORE_ENGINE names the only engine that may be used: for comparing them. */
-function chosen(engines: readonly RestoreEngine[]): RestoreEngine[] {
-  const only = process.env.THAW_RESTORE_ENGINE;
-  return engines.filter(({ name }) => only === undefined || only === "" || name === only);
 }
 
 function lowersOf(spec: ContainerSpec, directory: string): readonly string[] {
@@ -284,11 +286,8 @@ export class Checkpoints implements CheckpointManager {
 
   async #look(): Promise<Machine> {
     const criu = await this.#deps.criu();
-    return {
-      criu,
-      facts: await machineFacts(criu.version),
-      engines: chosen([new CompiledEngine(), new CriuEngine(criu)]),
-    };
+    const engines = allowedEngines([new CompiledEngine(), new CriuEngine(criu)], this.#deps.engine);
+    return { criu, facts: await machineFacts(criu.version), engines };
   }
 
   #verify(id: string): Promise<void> {
