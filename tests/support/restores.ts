@@ -19,10 +19,12 @@ export const TRIED_ENGINES: readonly string[] = ENGINES;
 
 const program = (name: string) => `/usr/bin/${name}`;
 
-/** Compiles the sources of a directory of tests/fixtures into a root, as /usr/bin/NAME, with the libraries that it loads. */
+/**
+ * Compiles the sources of a directory of tests/fixtures, and the frame in tests/fixtures/judge, into a root as
+ * /usr/bin/NAME, with the libraries that it loads.
+ */
 export async function compileInto(root: string, name: string, flags: readonly string[] = []): Promise<void> {
-  const directory = join(FIXTURES, name);
-  const sources = (await readdir(directory)).filter((file) => file.endsWith(".c")).map((file) => join(directory, file));
+  const sources = [...(await sourcesOf("judge")), ...(await sourcesOf(name))];
   const target = join(root, program(name));
   await mkdir(dirname(target), { recursive: true });
   await execOk([
@@ -33,17 +35,28 @@ export async function compileInto(root: string, name: string, flags: readonly st
     "-Wextra",
     "-Werror",
     "-pthread",
+    `-I${join(FIXTURES, "judge")}`,
     ...flags,
     "-o",
     target,
     ...sources,
   ]);
-  const libraries = [...(await execOk(["ldd", target])).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? "");
+  await bringLibraries(root, target);
+  await chmod(join(root, "tmp"), 0o1777);
+}
+
+/** Copies what a program or library of the host's kind loads into a root. */
+export async function bringLibraries(root: string, file: string): Promise<void> {
+  const libraries = [...(await execOk(["ldd", file])).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? "");
   for (const library of libraries) {
     await mkdir(dirname(join(root, library)), { recursive: true });
     await copyFile(library, join(root, library));
   }
-  await chmod(join(root, "tmp"), 0o1777);
+}
+
+async function sourcesOf(name: string): Promise<string[]> {
+  const directory = join(FIXTURES, name);
+  return (await readdir(directory)).filter((file) => file.endsWith(".c")).map((file) => join(directory, file));
 }
 
 /** Starts a container of such a program, and lets it check itself once before anything is done to it. */
