@@ -300,10 +300,22 @@ export class Checkpoints implements CheckpointManager {
   }
 
   async #describe(manifest: CheckpointManifest): Promise<CheckpointInfo> {
-    const { id, name, createdAt, image, containerName, engine, reasons, frozenMs, pagesBytes } = manifest;
+    const { id, name, createdAt, image, containerName, frozenMs, pagesBytes } = manifest;
+    const { engine, reasons } = await this.#engineOf(manifest);
     const sizeBytes = manifest.imagesBytes + manifest.upperBytes;
     const info = { id, name, createdAt, image, containerName, sizeBytes, pagesBytes, engine, reasons, frozenMs };
     return { ...info, incompatibilities: await this.#incompatibilities(manifest) };
+  }
+
+  /** What was found when it was made, unless one engine alone may be used now. */
+  async #engineOf(manifest: CheckpointManifest): Promise<Pick<CheckpointInfo, "engine" | "reasons">> {
+    if (!this.#deps.engine) return manifest;
+    try {
+      const { engine, reasons } = chooseEngine((await this.#onMachine()).engines, manifest);
+      return { engine: engine.name, reasons };
+    } catch (error) {
+      return { engine: "none", reasons: [asThawError(error).message] };
+    }
   }
 
   async #incompatibilities(manifest: CheckpointManifest): Promise<string[]> {
