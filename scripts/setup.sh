@@ -20,6 +20,7 @@ zstd                              zstd
 mmdebstrap                        mmdebstrap
 ip                                iproute2
 /usr/sbin/nft                     nftables
+/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 libjemalloc2
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 "
 

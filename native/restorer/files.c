@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define NOTHING (~0ULL)
 #define NANOSECONDS 1000000000ULL
@@ -55,12 +56,23 @@ static struct __kernel_timespec timespec(uint64_t ns)
 	return (struct __kernel_timespec){ (long long)(ns / NANOSECONDS), (long long)(ns % NANOSECONDS) };
 }
 
+static uint64_t nanoseconds(const struct __kernel_timespec *time)
+{
+	return (uint64_t)time->tv_sec * NANOSECONDS + (uint64_t)time->tv_nsec;
+}
+
 static int open_timer(const struct restore_file *f)
 {
 	int fd = (int)must(call(SYS_timerfd_create, f->a, f->flags));
-	struct __kernel_itimerspec timer = { timespec(f->b), timespec(f->c) };
-	uint64_t ticks = f->d;
-	if (f->c)
+	uint64_t ticks = f->d, left = f->c;
+	struct __kernel_timespec now = { 0, 0 };
+	/* It is due, and its next round begins when it is read. */
+	if (left == 0 && f->b && ticks)
+		left = 1;
+	if (f->e & TIMER_ABSTIME)
+		must(call(SYS_clock_gettime, f->a, &now));
+	struct __kernel_itimerspec timer = { timespec(f->b), timespec(nanoseconds(&now) + left) };
+	if (left)
 		must(call(SYS_timerfd_settime, fd, f->e, &timer, 0));
 	if (ticks)
 		must(call(SYS_ioctl, fd, TIMERFD_SET_TICKS, &ticks));
@@ -83,9 +95,15 @@ static void add_inotify(int fd, const struct restore_watch *w)
 static int open_inotify(const struct restore_file *f)
 {
 	const struct restore_watch *w = TABLE(watches, struct restore_watch) + f->first;
-	int fd = (int)must(call(SYS_inotify_init1, f->flags));
+	int fd = (int)must(call(SYS_inotify_init1, f->flags | O_NONBLOCK));
 	for (uint32_t i = 0; i < f->count; i++)
 		add_inotify(fd, &w[i]);
+	/* Of the watches that were passed over it would tell that they are gone. */
+	char events[256];
+	long n;
+	while ((n = call(SYS_read, fd, events, sizeof(events))) != -EAGAIN)
+		must(n);
+	must(call(SYS_fcntl, fd, F_SETFL, f->flags));
 	return fd;
 }
 
@@ -141,6 +159,16 @@ static int open_stream(const struct restore_file *f)
 	return fd;
 }
 
+/* eventfd2(2) takes 32 bits. */
+static int open_counter(const struct restore_file *f)
+{
+	int fd = (int)must(call(SYS_eventfd2, 0, f->flags));
+	uint64_t counter = f->a;
+	if (counter)
+		must(call(SYS_write, fd, &counter, sizeof(counter)));
+	return fd;
+}
+
 static int open_single(const struct restore_file *f)
 {
 	uint64_t mask = f->a;
@@ -150,7 +178,7 @@ static int open_single(const struct restore_file *f)
 	case FILE_KIND_OPEN:
 		return open_path(f);
 	case FILE_KIND_EVENTFD:
-		return (int)must(call(SYS_eventfd2, f->a, f->flags));
+		return open_counter(f);
 	case FILE_KIND_TIMERFD:
 		return open_timer(f);
 	case FILE_KIND_SIGNALFD:

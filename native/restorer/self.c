@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
+#include <linux/securebits.h>
 #include <linux/time_types.h>
 #include <sys/time.h>
 
@@ -140,6 +141,8 @@ static void set_ids(void)
 	must(call(SYS_setresuid, h->uid, h->euid, h->suid));
 	if (h->fsuid != h->euid)
 		must(call(SYS_setfsuid, h->fsuid));
+	/* It is one of the securebits. */
+	must(call(SYS_prctl, PR_SET_KEEPCAPS, (h->securebits & SECBIT_KEEP_CAPS) != 0));
 }
 
 static void set_ambient(void)

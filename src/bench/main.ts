@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { createCommand } from "./create/command.ts";
 import { demoCommand } from "./demo.ts";
 import { primitivesCommand } from "./primitives/command.ts";
+import { programsCommand } from "./programs/command.ts";
 import { soakCommand } from "./soak/command.ts";
 
 /** Runs `thaw bench ARGV`. */
@@ -12,6 +13,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .showHelpAfterError("(thaw bench --help lists the benchmarks)")
     .addCommand(createCommand())
     .addCommand(primitivesCommand())
+    .addCommand(programsCommand())
     .addCommand(soakCommand())
     .addCommand(demoCommand());
   if (argv.length === 0) {

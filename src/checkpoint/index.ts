@@ -6,6 +6,7 @@ export type { CriuInstallation } from "./criu/verify.ts";
 export { placeKdat } from "./engine/kdat.ts";
 export { endLater } from "./engine/limit.ts";
 export { criuErrors } from "./engine/log.ts";
+export { ENGINES } from "./engine/types.ts";
 export { type CheckpointDeps, Checkpoints, type ReadyCheckpoint } from "./manager.ts";
 export { engineOutput, sandboxCleanup } from "./plans.ts";
 export { CheckpointStore } from "./store.ts";

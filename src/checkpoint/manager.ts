@@ -21,7 +21,13 @@ import { type Dumped, dumpStopped } from "./engine/dump.ts";
 import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import { criuErrors } from "./engine/log.ts";
 import { marked, recoverDumps } from "./engine/recover.ts";
-import { chooseEngine, type EngineChoice, type RestoreEngine, type RestoreOptions } from "./engine/types.ts";
+import {
+  allowedEngines,
+  chooseEngine,
+  type EngineChoice,
+  type RestoreEngine,
+  type RestoreOptions,
+} from "./engine/types.ts";
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
@@ -41,6 +47,8 @@ export interface CheckpointDeps {
   readonly criu: () => Promise<CriuInstallation>;
   /** What a restore of no memory may take, ms; 10 seconds when not given. */
   readonly restoreLimitMs?: number;
+  /** Name of the only engine to use; not given: the quickest that can. */
+  readonly engine?: string | undefined;
   /** Who needs a checkpoint, in words ("the service web"), or undefined. */
   readonly usedBy: (name: string) => string | undefined;
   /** Takes a line about what went another way than meant. */
@@ -61,12 +69,6 @@ interface Machine {
   readonly facts: MachineFacts;
   readonly engines: readonly RestoreEngine[];
   readonly xsave: XsaveLayout;
-}
-
-/** THAW_RESTORE_ENGINE names the only engine that may be used: for comparing them. */
-function chosen(engines: readonly RestoreEngine[]): RestoreEngine[] {
-  const only = process.env.THAW_RESTORE_ENGINE;
-  return engines.filter(({ name }) => only === undefined || only === "" || name === only);
 }
 
 function lowersOf(spec: ContainerSpec, directory: string): readonly string[] {
@@ -293,12 +295,8 @@ export class Checkpoints implements CheckpointManager {
 
   async #look(): Promise<Machine> {
     const criu = await this.#deps.criu();
-    return {
-      criu,
-      facts: await machineFacts(criu.version),
-      xsave: await xsaveLayout(),
-      engines: chosen([new CompiledEngine(), new CriuEngine(criu)]),
-    };
+    const engines = allowedEngines([new CompiledEngine(), new CriuEngine(criu)], this.#deps.engine);
+    return { criu, engines, facts: await machineFacts(criu.version), xsave: await xsaveLayout() };
   }
 
   #verify(id: string): Promise<void> {
@@ -311,10 +309,22 @@ export class Checkpoints implements CheckpointManager {
   }
 
   async #describe(manifest: CheckpointManifest): Promise<CheckpointInfo> {
-    const { id, name, createdAt, image, containerName, engine, reasons, frozenMs, pagesBytes } = manifest;
+    const { id, name, createdAt, image, containerName, frozenMs, pagesBytes } = manifest;
+    const { engine, reasons } = await this.#engineOf(manifest);
     const sizeBytes = manifest.imagesBytes + manifest.upperBytes;
     const info = { id, name, createdAt, image, containerName, sizeBytes, pagesBytes, engine, reasons, frozenMs };
     return { ...info, incompatibilities: await this.#incompatibilities(manifest) };
+  }
+
+  /** What was found when it was made, unless one engine alone may be used now. */
+  async #engineOf(manifest: CheckpointManifest): Promise<Pick<CheckpointInfo, "engine" | "reasons">> {
+    if (!this.#deps.engine) return manifest;
+    try {
+      const { engine, reasons } = chooseEngine((await this.#onMachine()).engines, manifest);
+      return { engine: engine.name, reasons };
+    } catch (error) {
+      return { engine: "none", reasons: [asThawError(error).message] };
+    }
   }
 
   async #incompatibilities(manifest: CheckpointManifest): Promise<string[]> {

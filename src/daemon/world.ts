@@ -57,6 +57,7 @@ export class World {
       cgroups,
       runDir: paths.run,
       criu: () => workingCriu(paths),
+      engine: process.env.THAW_RESTORE_ENGINE,
       usedBy: (name) => services.userOf(name),
       log: (line) => log.info(line),
     });

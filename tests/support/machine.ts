@@ -57,32 +57,41 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+export interface MachineOptions {
+  readonly engine?: string;
+  readonly fill?: (root: string) => Promise<void>;
+}
+
 export class Machine {
   readonly root: string;
   readonly paths: Paths;
   readonly logged: string[] = [];
   readonly #directory: string;
   readonly #criu: CriuInstallation;
+  readonly #engine: string | undefined;
   readonly #cgroups: Cgroups;
   #lowers: readonly string[] = [];
   #daemon: Daemon | undefined;
 
-  private constructor(directory: string, criu: CriuInstallation) {
+  private constructor(directory: string, criu: CriuInstallation, engine: string | undefined) {
     this.#directory = directory;
     this.#criu = criu;
+    this.#engine = engine;
     this.root = join(directory, "root");
     this.paths = thawPaths({ THAW_DATA: join(directory, "data"), THAW_RUN: join(directory, "run") });
     this.#cgroups = new Cgroups(detectCgroups(), this.paths.run);
   }
 
-  static async start(criu: CriuInstallation): Promise<Machine> {
-    const machine = new Machine(await mkdtemp(join(tmpdir(), "thaw-test-")), criu);
-    await machine.#begin();
+  /** `engine`: the only one to restore with; `fill` puts more into the root. */
+  static async start(criu: CriuInstallation, { engine, fill }: MachineOptions = {}): Promise<Machine> {
+    const machine = new Machine(await mkdtemp(join(tmpdir(), "thaw-test-")), criu, engine);
+    await machine.#begin(fill ?? (async () => {}));
     return machine;
   }
 
-  async #begin(): Promise<void> {
+  async #begin(fill: (root: string) => Promise<void>): Promise<void> {
     await makePerlRoot(this.root);
+    await fill(this.root);
     await mkdir(this.paths.run, { recursive: true });
     await this.#cgroups.prepare();
     this.#lowers = (await directoryRootfs(this.root, this.paths)).lowers;
@@ -237,6 +246,7 @@ export class Machine {
       runDir: paths.run,
       criu,
       usedBy,
+      engine: this.#engine,
       restoreLimitMs: 800,
     });
     const gateway = new LauncherGateway(client, paths.run);

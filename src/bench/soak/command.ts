@@ -1,8 +1,9 @@
 /**
- * `thaw bench soak`: whether a daemon that is used much, and badly, stays what it was. Three parts: thousands of
+ * `thaw bench soak`: whether a daemon that is used much, and badly, stays what it was. Four parts: thousands of
  * containers made and removed (leaks.ts), hundreds alive at a time (alive.ts), and the processes that serve killed at
- * random (kills.ts). What should be nothing at the end and is not, is said, and the exit code is 1 then.
+ * random (kills.ts); and one checkpoint restored thousands of times (restores.ts). What should be nothing at the end and is not, is said, and the exit code is 1 then.
  */
+import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { makeReport, publish } from "../report.ts";
 import type { Report, Row } from "../schema.ts";
@@ -11,12 +12,15 @@ import type { Network } from "./churn.ts";
 import { type Home, withHome } from "./home.ts";
 import { killAtRandom } from "./kills.ts";
 import { findLeaks } from "./leaks.ts";
+import { soakRestores } from "./restores.ts";
 import { renderSoak } from "./text.ts";
 
 interface SoakOptions {
   readonly count: number;
   readonly alive: number;
   readonly kills: number;
+  readonly restores: number;
+  readonly root: string;
   readonly atOnce: number;
   readonly network: Network;
   readonly seed?: number;
@@ -34,7 +38,8 @@ A part with 0 is left out. Containers run the host's own /bin/true or /bin/sleep
 Examples:
   thaw bench soak --json-file soak.json
   thaw bench soak --count 1000 --alive 0 --kills 0 --network none
-  thaw bench soak --count 0 --alive 0 --kills 50 --seed 7`;
+  thaw bench soak --count 0 --alive 0 --kills 50 --seed 7
+  thaw bench soak --count 0 --alive 0 --kills 0 --restores 10000`;
 
 export function soakCommand(): Command {
   return new Command("soak")
@@ -42,6 +47,8 @@ export function soakCommand(): Command {
     .option("--count <n>", "containers to make and remove, after a warm-up", natural, 10_000)
     .option("--alive <n>", "containers to keep alive at a time", natural, 500)
     .option("--kills <n>", "kills of daemon, launcher and keeper", natural, 20)
+    .option("--restores <n>", "restores of one checkpoint, a tenth of them killed on their way", natural, 0)
+    .option("--root <directory>", "where tests/fixtures is, for the program that judges restores", ".")
     .option("--at-once <n>", "how many are made at a time", natural, 8)
     .addOption(new Option("--network <kind>", "what containers are in").choices(NETWORKS).default("bridge"))
     .option("--seed <n>", "of the random moments of the kills, as an earlier run printed it", natural)
@@ -72,7 +79,7 @@ async function runSoak(options: SoakOptions): Promise<void> {
 }
 
 async function soak(home: Home, options: SoakOptions, signal: AbortSignal): Promise<Report> {
-  const { count, alive, kills, seed = Math.floor(Math.random() * SEEDS) } = options;
+  const { count, alive, kills, restores, seed = Math.floor(Math.random() * SEEDS) } = options;
   const rows: Row[] = [];
   const extra: Record<string, unknown> = {};
   const left: string[] = [];
@@ -99,6 +106,14 @@ async function soak(home: Home, options: SoakOptions, signal: AbortSignal): Prom
     rows.push(...rowsOfKills);
     left.push(...ofKills);
     extra.kills = { seed, ...rest };
+  }
+  if (restores > 0) {
+    console.error(`==> ${restores} restores, ${options.atOnce} at a time, seed ${seed}`);
+    const result = await soakRestores(home, { ...options, root: resolve(options.root), seed, signal });
+    const { rows: rowsOfRestores, left: ofRestores, ...rest } = result;
+    rows.push(...rowsOfRestores);
+    left.push(...ofRestores);
+    extra.restores = { seed, ...rest };
   }
   signal.throwIfAborted();
   return makeReport("soak", rows, { ...extra, left });

@@ -142,7 +142,7 @@ class Gate {
 }
 
 /** Whole numbers from 0 up to `below`, always the same for a seed. */
-function randomOf(seed: number): (below: number) => number {
+export function randomOf(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -91,7 +91,7 @@ function rowsOf(samples: readonly number[], ended: readonly number[], { atOnce, 
 }
 
 /** The levels when nothing is under way. */
-async function quietLevel(home: Home, { settle }: LeakOptions): Promise<Level> {
+export async function quietLevel(home: Home, { settle }: Pick<LeakOptions, "settle">): Promise<Level> {
   const until = performance.now() + SETTLE_MS;
   while (settle && performance.now() < until) {
     // First, because the pool makes new ones a moment after the last was taken.

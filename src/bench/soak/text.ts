@@ -11,6 +11,12 @@ const extraSchema = z.object({
   leaks: z.object({ before: levelSchema, after: levelSchema, during: z.array(levelSchema) }).optional(),
   alive: z.record(z.string(), levelSchema).optional(),
   kills: z.object({ seed: z.number(), made: z.number(), failures: levelSchema }).optional(),
+  restores: z
+    .object({
+      ...{ seed: z.number(), engine: z.string(), reasons: z.array(z.string()), right: z.number(), killed: z.number() },
+      ...{ wrong: z.array(z.string()), killedWhere: levelSchema, before: levelSchema, after: levelSchema },
+    })
+    .optional(),
   left: z.array(z.string()),
 });
 
@@ -18,12 +24,13 @@ const right = (count: number) => Array.from({ length: count }, () => "right" as 
 
 /** All tables, and what was left. */
 export function renderSoak(report: Report): string {
-  const { leaks, alive, kills, left } = extraSchema.parse(report.extra);
+  const { leaks, alive, kills, restores, left } = extraSchema.parse(report.extra);
   return [
     renderRows(report),
     ...(leaks ? [renderLevels(leaks.before, leaks.after)] : []),
     ...(alive ? [renderCosts(alive)] : []),
     ...(kills ? [renderKills(kills)] : []),
+    ...(restores ? [renderLevels(restores.before, restores.after), renderRestores(restores)] : []),
     left.length === 0 ? "Nothing is left." : `Left, and should not be:\n${left.join("\n")}`,
   ].join("\n\n");
 }
@@ -57,4 +64,14 @@ function renderKills(kills: { seed: number; made: number; failures: Record<strin
   const failed =
     failures.length === 0 ? "no call failed." : `calls that failed and were made again:${failures.join("")}`;
   return `While killing (seed ${kills.seed}) ${kills.made} containers were made; ${failed}`;
+}
+
+function renderRestores(restores: NonNullable<z.output<typeof extraSchema>["restores"]>): string {
+  const { seed, engine, reasons, right, killed, killedWhere, wrong } = restores;
+  const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
+  const where = Object.entries(killedWhere).map(([kind, count]) => `\n${String(count).padStart(5)}  ${kind}`);
+  return [
+    `Restored by ${engine}${why}: ${right} right, ${wrong.length} wrong, ${killed} killed (seed ${seed}):${where.join("")}`,
+    ...wrong,
+  ].join("\n");
 }

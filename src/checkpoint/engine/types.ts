@@ -4,6 +4,7 @@
  * the first that accepts is used, and what the faster ones said against it is shown to the user.
  */
 import { ThawError } from "../../common/errors.ts";
+import { show } from "../../common/show.ts";
 import type { Op } from "../../launcher/generated/protocol.ts";
 import type { CheckpointManifest } from "../manifest.ts";
 import type { RestorePlan } from "../types.ts";
@@ -32,6 +33,19 @@ export interface RestoreEngine {
   assess(manifest: CheckpointManifest): Assessment;
   /** The plan for one restore. To be called only for what `assess` accepted. */
   compile(manifest: CheckpointManifest, options: RestoreOptions): RestorePlan;
+}
+
+/** Names of the engines there are, as THAW_RESTORE_ENGINE may ask for one of them alone; the quickest first. */
+export const ENGINES = ["thaw", "criu"] as const;
+
+/** The engines that may be used: all, or the one that was asked for. @throws ThawError INVALID when there is none of that name. */
+export function allowedEngines(engines: readonly RestoreEngine[], only: string | undefined): readonly RestoreEngine[] {
+  if (only === undefined || only === "") return engines;
+  const found = engines.filter(({ name }) => name === only);
+  if (found.length > 0) return found;
+  throw new ThawError("INVALID", `THAW_RESTORE_ENGINE: expected ${ENGINES.join(" or ")}, got ${show(only)}`, {
+    hint: "Start the daemon without it: the quickest engine that can is used.",
+  });
 }
 
 export interface EngineChoice {
