@@ -3,7 +3,9 @@ import { Command } from "commander";
 import { createCommand } from "./create/command.ts";
 import { demoCommand } from "./demo.ts";
 import { primitivesCommand } from "./primitives/command.ts";
+import { restoreCommand } from "./restore/command.ts";
 import { soakCommand } from "./soak/command.ts";
+import { wakeCommand } from "./wake/command.ts";
 
 /** Runs `thaw bench ARGV`. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -12,6 +14,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .showHelpAfterError("(thaw bench --help lists the benchmarks)")
     .addCommand(createCommand())
     .addCommand(primitivesCommand())
+    .addCommand(restoreCommand())
+    .addCommand(wakeCommand())
     .addCommand(soakCommand())
     .addCommand(demoCommand());
   if (argv.length === 0) {

@@ -1,0 +1,80 @@
+/** What the benchmarks of restores compare: engines, each with the place where a sleeping service's memory is. */
+import { InvalidArgumentError } from "commander";
+import type { ServiceAnswer } from "../api/thaw.ts";
+import type { Row } from "./schema.ts";
+import { summarize } from "./stats.ts";
+
+/** `criu-packaged`: CRIU's own commands, without thaw. `criu-tuned`: thaw's CRIU engine. `thaw`: compiled plans. */
+export type EngineName = "criu-packaged" | "criu-tuned" | "thaw";
+/** `disk`: nothing resident but what the page cache has. `template`: the memory is. `parked`: an instance is, but for its threads. */
+export type Tier = "disk" | "template" | "parked";
+
+/** An engine with a tier. */
+export interface Combination {
+  readonly engine: EngineName;
+  readonly tier: Tier;
+}
+
+/** All of them, the slowest first. */
+export const COMBINATIONS: readonly Combination[] = [
+  { engine: "criu-packaged", tier: "disk" },
+  { engine: "criu-tuned", tier: "disk" },
+  { engine: "criu-tuned", tier: "parked" },
+  { engine: "thaw", tier: "disk" },
+  { engine: "thaw", tier: "template" },
+  { engine: "thaw", tier: "parked" },
+];
+
+/** Those that a daemon of thaw can be asked for. */
+export const OF_DAEMON = COMBINATIONS.filter(({ engine }) => engine !== "criu-packaged");
+
+/** `<engine>/<tier>`. */
+export function nameOf({ engine, tier }: Combination): string {
+  return `${engine}/${tier}`;
+}
+
+/** What a daemon calls the engine: the value of THAW_RESTORE_ENGINE, and of `engine` in its answers. */
+export function daemonEngine(engine: EngineName): "criu" | "thaw" {
+  return engine === "thaw" ? "thaw" : "criu";
+}
+
+/** The value of an option: names of combinations, or of engines for all their tiers. */
+export function combinationsOption(among: readonly Combination[]): (text: string) => Combination[] {
+  return (text) => {
+    const words = text.split(",").map((word) => word.trim());
+    const known = (word: string) => among.filter((one) => word === nameOf(one) || word === one.engine);
+    const unknown = words.find((word) => known(word).length === 0);
+    if (unknown === undefined) return among.filter((one) => words.some((word) => known(word).includes(one)));
+    throw new InvalidArgumentError(`expected some of ${among.map(nameOf).join(", ")}, or an engine alone`);
+  };
+}
+
+/** A row of what cannot be measured here, and why. */
+export function missing(name: string, pace: string, reason: string): Row {
+  return summarize(name, [], pace, reason);
+}
+
+/** Why a service is not what was wanted; undefined when it is. */
+export function difference(service: ServiceAnswer, { engine, tier }: Combination): string | undefined {
+  const found = tierOf(service);
+  const wrongTier = found === tier ? undefined : `asleep in tier ${found}, not ${tier}${because(service.reasons)}`;
+  return otherEngine(service, engine) ?? wrongTier;
+}
+
+/** Why what a daemon tells of is not restored by that engine; undefined when it is. */
+export function otherEngine(
+  told: { readonly engine: string; readonly reasons: readonly string[] },
+  engine: EngineName,
+): string | undefined {
+  const wanted = daemonEngine(engine);
+  return told.engine === wanted ? undefined : `restored by ${told.engine}, not ${wanted}${because(told.reasons)}`;
+}
+
+function because(reasons: readonly string[]): string {
+  return reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
+}
+
+/** The tier that an answer names. One that names none knows of one alone. */
+export function tierOf(answer: object): string {
+  return "tier" in answer && typeof answer.tier === "string" ? answer.tier : "disk";
+}
