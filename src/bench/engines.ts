@@ -1,6 +1,7 @@
 /** What the benchmarks of restores compare: engines, each with the place where a sleeping service's memory is. */
 import { InvalidArgumentError } from "commander";
 import type { ServiceAnswer } from "../api/thaw.ts";
+import { asThawError, ThawError } from "../common/errors.ts";
 import type { Row } from "./schema.ts";
 import { summarize } from "./stats.ts";
 
@@ -77,4 +78,17 @@ function because(reasons: readonly string[]): string {
 /** The tier that an answer names. One that names none knows of one alone. */
 export function tierOf(answer: object): string {
   return "tier" in answer && typeof answer.tier === "string" ? answer.tier : "disk";
+}
+
+/** Sends a request that names a tier. @throws ThawError INVALID when the daemon does not know it, and as `send` does. */
+export async function inTier<T>(tier: Tier, send: (asked: { readonly tier?: Tier }) => Promise<T>): Promise<T> {
+  try {
+    return await send({ tier });
+  } catch (error) {
+    const { code, message } = asThawError(error);
+    if (code !== "INVALID" || !message.includes("tier")) throw error;
+    // A daemon that knows no tiers has the one on disk.
+    if (tier !== "disk") throw new ThawError("INVALID", "this daemon knows no tier but disk");
+    return send({});
+  }
 }

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { createCommand } from "./create/command.ts";
 import { demoCommand } from "./demo.ts";
+import { densityCommand } from "./density/command.ts";
 import { primitivesCommand } from "./primitives/command.ts";
 import { restoreCommand } from "./restore/command.ts";
 import { soakCommand } from "./soak/command.ts";
@@ -16,6 +17,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(primitivesCommand())
     .addCommand(restoreCommand())
     .addCommand(wakeCommand())
+    .addCommand(densityCommand())
     .addCommand(soakCommand())
     .addCommand(demoCommand());
   if (argv.length === 0) {

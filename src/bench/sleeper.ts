@@ -4,7 +4,7 @@ import type { ServiceAnswer, ServiceUpInput } from "../api/thaw.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 import type { Answer } from "./ask.ts";
 import { wallClock } from "./clock.ts";
-import { type Combination, difference, tierOf } from "./engines.ts";
+import { type Combination, difference, inTier, tierOf } from "./engines.ts";
 import { waitForService } from "./watch.ts";
 
 export interface Sleeper {
@@ -55,16 +55,10 @@ export async function putToSleep(
   return wrong === undefined ? sleeper : { missing: wrong };
 }
 
-async function up(client: ApiClient, body: ServiceUpInput, { tier }: Combination): Promise<ServiceAnswer> {
-  try {
-    return await client.progress<ServiceAnswer>("serviceUp", { body: { ...body, tier } }, () => undefined);
-  } catch (error) {
-    const { code, message } = asThawError(error);
-    if (code !== "INVALID" || !message.includes("tier")) throw error;
-    // A daemon that knows no tiers has the one on disk.
-    if (tier !== "disk") throw new ThawError("INVALID", "this daemon knows no tier but disk");
-    return client.progress<ServiceAnswer>("serviceUp", { body }, () => undefined);
-  }
+function up(client: ApiClient, body: ServiceUpInput, { tier }: Combination): Promise<ServiceAnswer> {
+  return inTier(tier, (asked) => {
+    return client.progress<ServiceAnswer>("serviceUp", { body: { ...body, ...asked } }, () => undefined);
+  });
 }
 
 /** Waits until it sleeps as wanted; what it does instead otherwise. */
