@@ -1,6 +1,6 @@
 /** What the benchmarks of restores compare: engines, each with the place where a sleeping service's memory is. */
 import { InvalidArgumentError } from "commander";
-import type { ServiceAnswer } from "../api/thaw.ts";
+import type { CheckpointAnswer, ServiceAnswer } from "../api/thaw.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 import type { Row } from "./schema.ts";
 import { summarize } from "./stats.ts";
@@ -57,18 +57,17 @@ export function missing(name: string, pace: string, reason: string): Row {
 
 /** Why a service is not what was wanted; undefined when it is. */
 export function difference(service: ServiceAnswer, { engine, tier }: Combination): string | undefined {
+  const wanted = daemonEngine(engine);
+  const why = because(service.reasons);
+  if (service.engine !== wanted) return `restored by ${service.engine}, not ${wanted}${why}`;
   const found = tierOf(service);
-  const wrongTier = found === tier ? undefined : `asleep in tier ${found}, not ${tier}${because(service.reasons)}`;
-  return otherEngine(service, engine) ?? wrongTier;
+  return found === tier ? undefined : `asleep in tier ${found}, not ${tier}${why}`;
 }
 
-/** Why what a daemon tells of is not restored by that engine; undefined when it is. */
-export function otherEngine(
-  told: { readonly engine: string; readonly reasons: readonly string[] },
-  engine: EngineName,
-): string | undefined {
-  const wanted = daemonEngine(engine);
-  return told.engine === wanted ? undefined : `restored by ${told.engine}, not ${wanted}${because(told.reasons)}`;
+/** Why an engine cannot restore a checkpoint; undefined when it can. CRIU can restore whatever it has dumped. */
+export function refusal({ engine, reasons }: CheckpointAnswer, wanted: EngineName): string | undefined {
+  if (daemonEngine(wanted) === "criu" || engine === daemonEngine(wanted)) return undefined;
+  return `thaw's own engine cannot restore it${because(reasons)}`;
 }
 
 function because(reasons: readonly string[]): string {

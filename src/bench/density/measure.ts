@@ -5,7 +5,7 @@ import type { CheckpointAnswer } from "../../api/thaw.ts";
 import { asThawError } from "../../common/errors.ts";
 import { removeContainer } from "../container.ts";
 import { withDaemon } from "../daemon.ts";
-import { type Combination, inTier, missing, nameOf, otherEngine } from "../engines.ts";
+import { type Combination, inTier, missing, nameOf, refusal } from "../engines.ts";
 import { buildPythonImage, pythonCommand } from "../python/image.ts";
 import { makePythonRoot, PROGRAMS, type PythonRoot } from "../python/root.ts";
 import type { Row } from "../schema.ts";
@@ -86,7 +86,7 @@ async function measureRestored(
     for (const combination of combinations) {
       const name = `${subject.name}/${nameOf(combination)}/start`;
       const params = { subject: subject.name, ...combination };
-      const wrong = otherEngine(checkpoint, combination.engine);
+      const wrong = refusal(checkpoint, combination.engine);
       if (wrong !== undefined) {
         density.rows.push({ ...missing(name, paceOf(bench), wrong), params });
         continue;

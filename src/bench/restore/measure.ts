@@ -68,34 +68,41 @@ async function measureEngine(bench: RestoreBench, work: EngineWork, measured: Me
     const image = await buildPythonImage(client, work.root, bench.directory);
     for (const megabytes of bench.sizes) {
       const subject: Subject = { client, image, root: work.root, megabytes };
-      let dumps: Dump[] | undefined;
+      // All tiers of an engine have the same.
+      const dumps = await dumpsOf(subject, work.engine, bench);
       for (const combination of work.combinations) {
         const cell: Cell = { name: nameOf(combination), megabytes, kind: "woken" };
         say(cell);
-        // All tiers of an engine have the same.
-        const dump = async () => {
-          dumps ??= await dumpsOf(subject, work.engine, bench);
-          return dumpRow(cell, dumps);
-        };
-        await measureTier(subject, { combination, cell, dump }, bench, measured);
+        await measureTier(subject, { combination, cell, dumps }, bench, measured);
       }
     }
   });
 }
 
-function dumpsOf(subject: Subject, engine: EngineName, bench: RestoreBench): Promise<Dump[]> {
-  return dumpSamples(subject, engine, { ...bench, runs: bench.dumps });
+/** The dumps, or why there are none. */
+async function dumpsOf(subject: Subject, engine: EngineName, bench: RestoreBench): Promise<Dump[] | string> {
+  try {
+    return await dumpSamples(subject, engine, { ...bench, runs: bench.dumps });
+  } catch (error) {
+    bench.signal.throwIfAborted();
+    return asThawError(error).message;
+  }
+}
+
+function rowsOfDump(cell: Cell, dumps: Dump[] | string): Row[] {
+  if (typeof dumps === "string") return missingRows(cell, "one after another", dumps, ["dump"]);
+  return [dumpRow(cell, dumps)];
 }
 
 interface TierWork {
   readonly combination: Combination;
   readonly cell: Cell;
-  readonly dump: () => Promise<Row>;
+  readonly dumps: Dump[] | string;
 }
 
 async function measureTier(
   subject: Subject,
-  { combination, cell, dump }: TierWork,
+  { combination, cell, dumps }: TierWork,
   bench: RestoreBench,
   measured: Measured,
 ): Promise<void> {
@@ -105,7 +112,7 @@ async function measureTier(
     return;
   }
   try {
-    measured.rows.push(await dump());
+    measured.rows.push(...rowsOfDump(cell, dumps));
     const cycles: number[] = [];
     const once = async () => {
       const from = performance.now();

@@ -7,7 +7,7 @@ import type { CheckpointAnswer } from "../../api/thaw.ts";
 import { ThawError } from "../../common/errors.ts";
 import { askFor } from "../ask.ts";
 import { removeContainer, startCold } from "../container.ts";
-import { type Combination, type EngineName, otherEngine } from "../engines.ts";
+import { type Combination, type EngineName, refusal } from "../engines.ts";
 import { type Limits, repeat } from "../pace.ts";
 import { freePort, pythonCommand } from "../python/image.ts";
 import { PROGRAMS, type PythonRoot } from "../python/root.ts";
@@ -58,7 +58,7 @@ export async function dumpSamples(subject: Subject, engine: EngineName, limits: 
 }
 
 function expectEngine(checkpoint: CheckpointAnswer, engine: EngineName): void {
-  const wrong = otherEngine(checkpoint, engine);
+  const wrong = refusal(checkpoint, engine);
   if (wrong !== undefined) throw new ThawError("RESTORE_FAILED", wrong);
 }
 
