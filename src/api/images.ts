@@ -54,6 +54,8 @@ export const buildSchema = z.strictObject({
   /** Absolute directory that gets the image's root file system. */
   rootfs: pathSchema.optional(),
   noCache: z.boolean().default(false),
+  /** Absolute file with CA certificates that RUN steps may use while they run; the default build uses the host's own. */
+  caFile: pathSchema.optional(),
 });
 
 export type BuildRequest = z.output<typeof buildSchema>;

@@ -58,6 +58,7 @@ export class DaemonImages implements Images {
       signal,
       ...(request.dockerfile === undefined ? {} : { dockerfile: request.dockerfile }),
       ...(request.tag === undefined ? {} : { tag: request.tag }),
+      ...(request.caFile === undefined ? {} : { caFile: request.caFile }),
     });
     if (request.rootfs !== undefined) await this.exportRootfs(image.manifestDigest, request.rootfs, signal);
     return { id: image.id, tag: request.tag ?? null };

@@ -13,6 +13,7 @@ interface Options {
   file?: string;
   buildArg?: string[];
   rootfs?: string;
+  caFile?: string;
   cache: boolean;
   quiet?: boolean;
 }
@@ -32,6 +33,7 @@ export const command = (context: Context) =>
     .option("-f, --file <dockerfile>", "the Dockerfile (default: DIRECTORY/Dockerfile)")
     .option("--build-arg <name=value>", "set an ARG of the Dockerfile; may be repeated", collect)
     .option("--rootfs <directory>", "write the root file system there, an empty or new directory")
+    .option("--ca-file <file>", "CA certificates that RUN steps may use while they run; not left in the image")
     .option("--no-cache", "do every step again")
     .option("-q, --quiet", "print only the image's id")
     .action((directory: string, options: Options) => build(context, directory, options));
@@ -46,7 +48,7 @@ async function build({ client }: Context, directory: string, options: Options): 
   if (request.rootfs !== undefined) print(`Root file system in ${request.rootfs}`);
 }
 
-function buildRequest(directory: string, { tag, file, buildArg = [], rootfs, cache }: Options): BuildInput {
+function buildRequest(directory: string, { tag, file, buildArg = [], rootfs, caFile, cache }: Options): BuildInput {
   const context = resolve(directory);
   if (!existsSync(context)) {
     throw new ThawError("PATH_NOT_FOUND", `${context} does not exist`, { hint: "Give the application's directory." });
@@ -58,6 +60,7 @@ function buildRequest(directory: string, { tag, file, buildArg = [], rootfs, cac
     ...(tag === undefined ? {} : { tag }),
     ...(file === undefined ? {} : { dockerfile: resolve(file) }),
     ...(rootfs === undefined ? {} : { rootfs: resolve(rootfs) }),
+    ...(caFile === undefined ? {} : { caFile: resolve(caFile) }),
   };
 }
 
