@@ -12,7 +12,7 @@ import { median, phasesOf } from "../phases.ts";
 import type { Row } from "../schema.ts";
 import { putToSleep, removeSleeper, type Sleeper, wakeOnce } from "../sleeper.ts";
 import { summarize } from "../stats.ts";
-import { askOf, buildProgram, type WakeProgram } from "./programs.ts";
+import { askAndCompare, askOf, buildProgram, pathOf, type WakeProgram } from "./programs.ts";
 
 export interface WakeBench extends Limits {
   readonly programs: readonly WakeProgram[];
@@ -90,7 +90,7 @@ async function measureProgram(client: ApiClient, work: ProgramWork, bench: WakeB
   for (const combination of combinations) {
     const name = `${program.name}/${nameOf(combination)}`;
     console.error(`==> ${name}`);
-    const sleeper = await putToSleep(client, input, combination, askOf(program));
+    const sleeper = await putToSleep(client, input, combination, askAndCompare(program));
     if ("missing" in sleeper) {
       woken.rows.push({ ...missing(name, BACK_TO_BACK, sleeper.missing), params: params(combination) });
       continue;
@@ -125,7 +125,11 @@ async function coldRows(
   console.error(`==> ${program.name}/cold`);
   const { hostAddress: host = "", hostPort = 0, containerPort = 0 } = port ?? {};
   const samples = await repeat({ ...bench, runs: bench.starts }, 0, async () => {
-    const { id, ms } = await startCold(client, { image, command, host, port: hostPort, containerPort }, askOf(program));
+    const { id, ms } = await startCold(
+      client,
+      { image, command, host, port: hostPort, containerPort },
+      askAndCompare(program),
+    );
     await removeContainer(client, id);
     return ms;
   });
@@ -155,27 +159,34 @@ async function wakeRows(name: string, sleeper: Sleeper, bench: WakeBench, { phas
   return [row(close, BACK_TO_BACK), row(paced, paceName(everyMs))];
 }
 
-/** What the service takes when it is awake, through the same socket. */
-async function warmRows(program: WakeProgram, sleeper: Sleeper, bench: WakeBench): Promise<Row[]> {
-  const { host, port, ask } = sleeper;
-  const limits = { ...bench, runs: bench.requests };
+/** What the service takes when it is awake, through the same socket. Its later answers may count what came before. */
+async function warmRows(program: WakeProgram, { host, port }: Sleeper, bench: WakeBench): Promise<Row[]> {
+  const ask = askOf(program);
   await ask(host, port);
-  const rowsOf = async (kind: keyof typeof WARM, once: () => Promise<number>) => {
-    const name = `${program.name}/warm/${kind}`;
-    const params = { program: program.name, kind: "warm" };
-    const rows = await attempt(name, bench, async () => {
-      const close = await repeat(limits, 0, once);
-      const paced = await repeat(limits, bench.pacedMs, once);
-      return [
-        summarize(name, close, BACK_TO_BACK, WARM[kind]),
-        summarize(name, paced, paceName(bench.pacedMs), WARM[kind]),
-      ];
-    });
-    return rows.map((row) => ({ ...row, params }));
-  };
-  const close = await rowsOf("close", async () => (await ask(host, port)).firstByteMs);
+  const path = pathOf(program);
+  const fresh = await warmPaces(program, "close", async () => (await ask(host, port)).firstByteMs, bench);
+  if (path === undefined) return fresh;
   const connection = await KeptConnection.open(host, port);
-  const kept = await rowsOf("keep-alive", () => connection.request(program.path));
+  const kept = await warmPaces(program, "keep-alive", () => connection.request(path), bench);
   connection.close();
-  return [...close, ...kept];
+  return [...fresh, ...kept];
+}
+
+async function warmPaces(
+  program: WakeProgram,
+  kind: keyof typeof WARM,
+  once: () => Promise<number>,
+  bench: WakeBench,
+): Promise<Row[]> {
+  const limits = { ...bench, runs: bench.requests };
+  const name = `${program.name}/warm/${kind}`;
+  const rows = await attempt(name, bench, async () => {
+    const close = await repeat(limits, 0, once);
+    const paced = await repeat(limits, bench.pacedMs, once);
+    return [
+      summarize(name, close, BACK_TO_BACK, WARM[kind]),
+      summarize(name, paced, paceName(bench.pacedMs), WARM[kind]),
+    ];
+  });
+  return rows.map((row) => ({ ...row, params: { program: program.name, kind: "warm" } }));
 }

@@ -6,41 +6,46 @@ import { resolveService } from "../../api/compose/resolve.ts";
 import type { BuildResult } from "../../api/images.ts";
 import type { ServiceUpInput } from "../../api/thaw.ts";
 import { ThawError } from "../../common/errors.ts";
-import { askFor } from "../ask.ts";
+import { askProgram, get, PROGRAMS, type Program } from "../programs/list.ts";
 import { buildPythonImage, freePort, pythonCommand } from "../python/image.ts";
 import { makePythonRoot, PROGRAMS as PYTHON_PROGRAMS } from "../python/root.ts";
 import type { Ask } from "../sleeper.ts";
 
-export interface WakeProgram {
-  readonly name: string;
+export interface WakeProgram extends Pick<Program, "name" | "light"> {
   /** Directory of its compose.yaml, relative to the project; undefined: it is part of the benchmark. */
   readonly directory?: string;
-  /** What it is asked by HTTP. */
-  readonly path: string;
-  /** What is wrong with the answer's text; undefined when it is right. */
-  readonly wrong: (text: string) => string | undefined;
 }
 
-const KEY = 4711;
-
-const containing = (wanted: string) => (text: string) =>
-  text.includes(wanted) ? undefined : `expected ${wanted} in it, got ${text.slice(-200)}`;
+/** Answers with the number of requests: one was made before the checkpoint. */
+const python: WakeProgram = {
+  name: "python",
+  light: {
+    send: get("/"),
+    wrong: (body) => (/^\d+\n$/.test(body) ? undefined : `expected a number, got ${body.slice(0, 200)}`),
+  },
+};
 
 /** All of them. */
-export const WAKE_PROGRAMS: readonly WakeProgram[] = [
-  // The first answer after the checkpoint, every time.
-  { name: "python", path: "/", wrong: containing("\r\n\r\n") },
-  { name: "flask", directory: "examples/flask", path: `/?key=${KEY}`, wrong: containing(`{"value":${KEY}}`) },
-];
+export const WAKE_PROGRAMS: readonly WakeProgram[] = [python, ...PROGRAMS];
 
-/** Asks it once. @throws ThawError NOT_READY, also when the answer is wrong. */
-export function askOf({ name, path, wrong }: WakeProgram): Ask {
+/** Asks it once. @throws ThawError NOT_READY. */
+export function askOf({ light }: WakeProgram): Ask {
+  return (host, port) => askProgram(host, port, light);
+}
+
+/** Asks it once, and compares. @throws ThawError NOT_READY, also when the answer is wrong. */
+export function askAndCompare({ name, light }: WakeProgram): Ask {
   return async (host, port) => {
-    const answer = await askFor(host, port, path);
-    const what = wrong(answer.text);
+    const answer = await askProgram(host, port, light);
+    const what = light.wrong(answer.text);
     if (what === undefined) return answer;
     throw new ThawError("NOT_READY", `${name} answers wrong: ${what}`);
   };
+}
+
+/** The path that it is asked for; undefined when it is not asked by HTTP. */
+export function pathOf({ light }: WakeProgram): string | undefined {
+  return /^GET (\S+) HTTP/.exec(light.send)?.[1];
 }
 
 /** Builds its image, and says what its service is. @throws ThawError as the build does, PATH_NOT_FOUND. */
