@@ -19,6 +19,21 @@ export async function withDaemon<T>(
     await context.client.json("daemonStatus");
     return await use(context);
   } finally {
-    await stopDaemon(context.client, true).catch((error: unknown) => console.error(String(error)));
+    await stopSurely(context);
+  }
+}
+
+const TRIES = 3;
+const RETRY_MS = 100;
+
+/** A stop that falls into something else that goes on may fail, and then nothing would ever end that daemon. */
+async function stopSurely({ client }: Context): Promise<void> {
+  for (let tries = 1; tries <= TRIES; tries++) {
+    try {
+      return await stopDaemon(client, true);
+    } catch (error) {
+      if (tries === TRIES) console.error(String(error));
+      else await Bun.sleep(RETRY_MS);
+    }
   }
 }

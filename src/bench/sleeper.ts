@@ -14,6 +14,12 @@ export interface Sleeper {
   readonly host: string;
   readonly port: number;
   readonly ask: Ask;
+  /** What it needs between falling asleep and waking as wanted, as far as is known. */
+  readonly pause: {
+    ms: number;
+    /** Wake-ups from other tiers, which do not count. */
+    others: number;
+  };
 }
 
 /** One question on a connection of its own. @throws ThawError when the answer is not right. */
@@ -33,6 +39,8 @@ const IDLE_MS = 60_000;
 /** What a tier may need to be made ready again after the service fell asleep. */
 const TIER_LIMIT_MS = 2000;
 const STEP_MS = 5;
+const LONGEST_PAUSE_MS = 500;
+const MOST_TRIES = 8;
 
 /** Makes it; or says why a service cannot sleep so here. */
 export async function putToSleep(
@@ -50,7 +58,15 @@ export async function putToSleep(
   }
   const [port] = service.spec.ports;
   if (port === undefined) throw new ThawError("INTERNAL", "the service lost its port");
-  const sleeper = { client, service, combination, host: port.hostAddress, port: port.hostPort, ask };
+  const sleeper = {
+    client,
+    service,
+    combination,
+    host: port.hostAddress,
+    port: port.hostPort,
+    ask,
+    pause: { ms: 0, others: 0 },
+  };
   const wrong = await untilInTier(sleeper);
   return wrong === undefined ? sleeper : { missing: wrong };
 }
@@ -72,8 +88,24 @@ async function untilInTier({ client, service: { id }, combination }: Sleeper): P
   }
 }
 
-/** Wakes it once and puts it to sleep again. @throws ThawError RESTORE_FAILED when it woke in another way. */
+/**
+ * Wakes it once and puts it to sleep again. A wake-up from another tier does not count: it is tried again after a longer
+ * pause, for what is held ready may not be ready yet when the service has just fallen asleep.
+ * @throws ThawError RESTORE_FAILED when it does not wake as wanted.
+ */
 export async function wakeOnce(sleeper: Sleeper): Promise<Wake> {
+  const { tier } = sleeper.combination;
+  for (let tries = 1; ; tries++) {
+    await Bun.sleep(sleeper.pause.ms);
+    const woken = await wakeAnyhow(sleeper);
+    if (woken.tier === tier) return woken.wake;
+    if (tries === MOST_TRIES) throw notRestored(`it woke from tier ${woken.tier}`);
+    sleeper.pause.others++;
+    sleeper.pause.ms = Math.min(LONGEST_PAUSE_MS, Math.max(STEP_MS, 2 * sleeper.pause.ms));
+  }
+}
+
+async function wakeAnyhow(sleeper: Sleeper): Promise<{ readonly wake: Wake; readonly tier: string }> {
   const { client, service, host, port, ask } = sleeper;
   const { wakes } = await client.json<ServiceAnswer>("serviceInspect", { params: { id: service.id } });
   const now = wallClock();
@@ -82,16 +114,21 @@ export async function wakeOnce(sleeper: Sleeper): Promise<Wake> {
   const { lastWake } = await waitForService(client, service.id, (woken) => woken.wakes > wakes);
   await client.json("serviceSleep", { params: { id: service.id } });
   const wrong = await untilInTier(sleeper);
-  if (lastWake?.result !== "restored") throw notRestored(lastWake?.detail ?? "it says nothing of its wake-up");
-  // A wake-up that names no tier had that of the service, which was seen before.
-  if ("tier" in lastWake && tierOf(lastWake) !== sleeper.combination.tier)
-    throw notRestored(`it woke from tier ${tierOf(lastWake)}`);
   if (wrong !== undefined) throw notRestored(wrong);
-  return { answer, connectAt, phases: new Map(lastWake.phases.map(({ name, ms }) => [name, ms])) };
+  if (lastWake?.result !== "restored") throw notRestored(lastWake?.detail || "it says nothing of its wake-up");
+  const phases = new Map(lastWake.phases.map(({ name, ms }) => [name, ms]));
+  // A wake-up that names no tier had that of the service, which was seen before.
+  const tier = "tier" in lastWake ? tierOf(lastWake) : sleeper.combination.tier;
+  return { wake: { answer, connectAt, phases }, tier };
 }
 
 function notRestored(why: string): ThawError {
   return new ThawError("RESTORE_FAILED", `a wake-up was not what is measured: ${why}`);
+}
+
+/** For the rows of its wake-ups: the pauses it was given, and what was not counted. */
+export function pauseParams({ pause }: Sleeper): Record<string, number> {
+  return pause.others === 0 ? {} : { pause_ms: pause.ms, other_tier: pause.others };
 }
 
 /** Removes it with its checkpoint. */

@@ -7,7 +7,7 @@ import { median, phasesOf } from "../phases.ts";
 import { buildPythonImage } from "../python/image.ts";
 import { makePythonRoot, type PythonRoot } from "../python/root.ts";
 import type { Row } from "../schema.ts";
-import { removeSleeper } from "../sleeper.ts";
+import { pauseParams, removeSleeper } from "../sleeper.ts";
 import { packagedSample } from "./packaged.ts";
 import { type Cell, dumpRow, missingRows, STEPS, sampleRows } from "./rows.ts";
 import type { Sample } from "./sample.ts";
@@ -113,6 +113,7 @@ async function measureTier(
   }
   try {
     measured.rows.push(...rowsOfDump(cell, dumps));
+    const slept: Cell = { ...cell, params: () => pauseParams(sleeper) };
     const cycles: number[] = [];
     const once = async () => {
       const from = performance.now();
@@ -120,10 +121,10 @@ async function measureTier(
       cycles.push(performance.now() - from);
       return sample;
     };
-    const done = await gather(cell, BACK_TO_BACK, bench, measured, () => repeat(bench, 0, once));
+    const done = await gather(slept, BACK_TO_BACK, bench, measured, () => repeat(bench, 0, once));
     if (!done) return;
     const everyMs = paceFor(median(cycles), bench.pacedMs);
-    await gather(cell, paceName(everyMs), bench, measured, () => repeat(bench, everyMs, once));
+    await gather(slept, paceName(everyMs), bench, measured, () => repeat(bench, everyMs, once));
   } finally {
     await removeSleeper(sleeper);
   }

@@ -38,6 +38,8 @@ export interface Cell {
   readonly name: string;
   readonly megabytes: number;
   readonly kind: "packaged" | "woken";
+  /** More for the rows of its samples. */
+  readonly params?: () => Record<string, number>;
 }
 
 function describe({ name, megabytes, kind }: Cell, step: Step) {
@@ -57,7 +59,7 @@ export function sampleRows(cell: Cell, samples: readonly Sample[], pace: string)
     const { name, note, params } = describe(cell, step);
     const values = samples.flatMap((sample) => sample[step] ?? []);
     const warm = step === "execution" ? { warm_ms: median(samples.map((sample) => sample.warm)) } : {};
-    return { ...summarize(name, values, pace, note), params: { ...params, ...warm } };
+    return { ...summarize(name, values, pace, note), params: { ...params, ...warm, ...cell.params?.() } };
   });
 }
 

@@ -10,7 +10,7 @@ import { KeptConnection } from "../keep-alive.ts";
 import { BACK_TO_BACK, type Limits, paceFor, paceName, repeat } from "../pace.ts";
 import { median, phasesOf } from "../phases.ts";
 import type { Row } from "../schema.ts";
-import { putToSleep, removeSleeper, type Sleeper, wakeOnce } from "../sleeper.ts";
+import { pauseParams, putToSleep, removeSleeper, type Sleeper, wakeOnce } from "../sleeper.ts";
 import { summarize } from "../stats.ts";
 import { askAndCompare, askOf, buildProgram, pathOf, type WakeProgram } from "./programs.ts";
 
@@ -97,7 +97,7 @@ async function measureProgram(client: ApiClient, work: ProgramWork, bench: WakeB
     }
     try {
       const rows = await attempt(name, bench, () => wakeRows(name, sleeper, bench, woken));
-      woken.rows.push(...rows.map((row) => ({ ...row, params: params(combination) })));
+      woken.rows.push(...rows.map((row) => ({ ...row, params: { ...params(combination), ...pauseParams(sleeper) } })));
       if (!compared.has(program.name)) woken.rows.push(...(await warmRows(program, sleeper, bench)));
       compared.add(program.name);
     } finally {
