@@ -3,28 +3,20 @@
  * keep the shape of the results, and leave nothing behind, not even when they are interrupted. No figure is judged.
  */
 import { afterAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { type Row, reportSchema } from "../src/bench/schema.ts";
-import { Cgroups, detectCgroups } from "../src/sandbox/index.ts";
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { reportSchema } from "../src/bench/schema.ts";
+import { BenchRuns, expectOrder, readdirOrNone } from "./support/bench.ts";
 import { outcome } from "./support/cli.ts";
 import { until } from "./support/world.ts";
 
-const MAIN = new URL("../src/cli/main.ts", import.meta.url).pathname;
-/** All that the benchmark makes has its temporary directory's name, or is in it. */
-const directory = mkdtempSync(join(tmpdir(), "thaw-test-"));
+const runs = new BenchRuns();
+const { directory } = runs;
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterAll(() => runs.remove());
 
 function start(bench: "primitives" | "create", ...argv: string[]) {
-  const env = { ...process.env, TMPDIR: directory, PATH: `${broken()}:${process.env.PATH}` };
-  return Bun.spawn([process.execPath, MAIN, "bench", bench, ...argv], {
-    env,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  return runs.start([bench, ...argv], { PATH: `${broken()}:${process.env.PATH}` });
 }
 
 /** A directory of programs that always fail, among them the engines: those that are installed are slow to try. */
@@ -34,38 +26,6 @@ function broken(): string {
   mkdirSync(path);
   for (const name of ["bwrap", "podman", "docker"]) symlinkSync("/bin/false", join(path, name));
   return path;
-}
-
-/** The cgroups of a run are named after its directory; undefined while there is none. */
-function cgroupsOfRun(): string[] | undefined {
-  const [run] = readdirSync(directory).filter((name) => name.startsWith("thaw-bench-"));
-  if (run === undefined) return undefined;
-  const owners = [join(directory, run), join(directory, run, "run")];
-  return owners.flatMap((owner) => new Cgroups(detectCgroups(), owner).leaves("x")).map((leaf) => dirname(leaf));
-}
-
-function readdirOrNone(path: string): string[] {
-  return existsSync(path) ? readdirSync(path) : [];
-}
-
-function expectNothingLeft(): void {
-  expect(readdirSync(directory).filter((name) => name.startsWith("thaw-bench-"))).toEqual([]);
-  expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(directory);
-  const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  expect(processes.filter((pid) => environmentOf(pid).includes(directory))).toEqual([]);
-}
-
-function environmentOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** Each row lies between its extremes. */
-function expectOrder({ min_ms, p50_ms, p99_ms, max_ms }: Row): void {
-  expect([min_ms, p50_ms, p99_ms, max_ms].toSorted((a, b) => a - b)).toEqual([min_ms, p50_ms, p99_ms, max_ms]);
 }
 
 const FEW = ["--count", "2", "--paced", "1ms", "--layers", "1,3", "--mounts", "1,20", "--parallel", "2"];
@@ -86,7 +46,7 @@ test("each figure gives rows in the format of all benchmarks, on stdout and in t
     expectOrder(row);
   }
   expect(report.rows.filter(({ pace }) => pace === "one every 1 ms").length).toBeGreaterThan(10);
-  expectNothingLeft();
+  runs.expectNothingLeft();
 });
 
 test("as text, one figure alone", async () => {
@@ -101,12 +61,12 @@ test("an interrupted run ends at once and takes everything along", async () => {
   const child = start("primitives", "--only", "cgroups", "--seconds", "60");
   const text = new Response(child.stdout).text();
   const measuring = (parent: string) => readdirOrNone(parent).some((name) => name.startsWith("measure-"));
-  await until(() => cgroupsOfRun()?.some(measuring) === true);
-  const parents = cgroupsOfRun() ?? [];
+  await until(() => runs.cgroups()?.some(measuring) === true);
+  const parents = runs.cgroups() ?? [];
   child.kill("SIGINT");
   expect(await child.exited).toBe(130);
   expect(await text).toBe("");
-  expectNothingLeft();
+  runs.expectNothingLeft();
   expect(parents.filter(existsSync)).toEqual([]);
 });
 
@@ -119,8 +79,8 @@ test("create: every row of the critical path, several at a time, and whole comma
   const few = ["--seconds", "0.05", "--runs", "1", "--paced", "2ms", "--at-once", "1,2"];
   const child = start("create", ...few, "--json");
   const ended = outcome(child);
-  await until(() => cgroupsOfRun() !== undefined);
-  const parents = cgroupsOfRun() ?? [];
+  await until(() => runs.cgroups() !== undefined);
+  const parents = runs.cgroups() ?? [];
   const { exitCode, stdout, stderr } = await ended;
   expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
   const report = reportSchema.parse(JSON.parse(stdout));
@@ -145,7 +105,7 @@ test("create: every row of the critical path, several at a time, and whole comma
     expect(found.get(name)).toMatchObject({ n: 0, note: expect.stringMatching(/fails here/) });
   }
   expect(found.get("docker run --network none")).toMatchObject({ n: 0, note: "no docker engine answers" });
-  expectNothingLeft();
+  runs.expectNothingLeft();
   expect(parents.filter(existsSync)).toEqual([]);
 });
 
@@ -157,12 +117,12 @@ test("create: as text in 100 columns, with the targets that it has figures for; 
   expect(stdout).toMatch(/met +private, 2 at a time: at least 5000 a second/);
   expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([]);
   const child = start("create", ...few, "--seconds", "60");
-  const leaves = () => (cgroupsOfRun() ?? []).flatMap((parent) => readdirOrNone(parent));
+  const leaves = () => (runs.cgroups() ?? []).flatMap((parent) => readdirOrNone(parent));
   await until(() => leaves().includes("bench-0"));
-  const parents = cgroupsOfRun() ?? [];
+  const parents = runs.cgroups() ?? [];
   child.kill("SIGINT");
   expect(await child.exited).toBe(130);
-  expectNothingLeft();
+  runs.expectNothingLeft();
   expect(parents.filter(existsSync)).toEqual([]);
 });
 

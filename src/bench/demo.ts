@@ -19,6 +19,7 @@ import { makeContext } from "../cli/context.ts";
 import { stopDaemon } from "../cli/stop-daemon.ts";
 import { ThawError } from "../common/errors.ts";
 import { askFor } from "./ask.ts";
+import { removeContainer, startCold } from "./container.ts";
 import { makeReport, PLAIN, publish } from "./report.ts";
 import type { Report, Row } from "./schema.ts";
 import { percentile, summarize } from "./stats.ts";
@@ -114,25 +115,13 @@ async function coldStarts({ client }: Context, { service }: Resolved, path: stri
   const [port] = service.ports;
   if (port === undefined)
     throw new ThawError("INVALID", "the service publishes no port", { hint: "Give it `ports:`." });
+  const { hostAddress: host, hostPort, containerPort } = port;
+  const cold = { image: service.image, command: service.command, host, port: hostPort, containerPort };
   for (let i = 0; i < count; i++) {
-    const body = {
-      Image: service.image,
-      ...(service.command === undefined ? {} : { Cmd: service.command }),
-      HostConfig: {
-        // As a service has it: a port that the launcher holds, in which the request waits until the program accepts.
-        NetworkMode: "none",
-        PortBindings: {
-          [`${port.containerPort}/tcp`]: [{ HostIp: port.hostAddress, HostPort: String(port.hostPort) }],
-        },
-      },
-    };
-    const { Id: id } = await client.json<{ Id: string }>("containerCreate", { body });
-    const from = performance.now();
-    await client.json("containerStart", { params: { id } });
-    await askFor(port.hostAddress, port.hostPort, path);
-    samples.push(performance.now() - from);
-    say(`    ${samples.at(-1)?.toFixed(1)} ms`);
-    await client.json("containerRemove", { params: { id }, query: { force: true } });
+    const { id, ms } = await startCold(client, cold, () => askFor(host, hostPort, path));
+    samples.push(ms);
+    say(`    ${ms.toFixed(1)} ms`);
+    await removeContainer(client, id);
   }
   return samples;
 }

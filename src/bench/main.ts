@@ -2,9 +2,12 @@
 import { Command } from "commander";
 import { createCommand } from "./create/command.ts";
 import { demoCommand } from "./demo.ts";
+import { densityCommand } from "./density/command.ts";
 import { primitivesCommand } from "./primitives/command.ts";
 import { programsCommand } from "./programs/command.ts";
+import { restoreCommand } from "./restore/command.ts";
 import { soakCommand } from "./soak/command.ts";
+import { wakeCommand } from "./wake/command.ts";
 
 /** Runs `thaw bench ARGV`. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -14,6 +17,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(createCommand())
     .addCommand(primitivesCommand())
     .addCommand(programsCommand())
+    .addCommand(restoreCommand())
+    .addCommand(wakeCommand())
+    .addCommand(densityCommand())
     .addCommand(soakCommand())
     .addCommand(demoCommand());
   if (argv.length === 0) {

@@ -9,6 +9,7 @@
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { interruptible, milliseconds } from "../interruptible.ts";
+import { positive, whole, wholes } from "../options.ts";
 import { makeReport, publish } from "../report.ts";
 import type { Row } from "../schema.ts";
 import { commandLanes } from "./commands.ts";
@@ -49,7 +50,7 @@ export function createCommand(): Command {
     .option("--seconds <n>", "how long each row of the critical path runs", positive, 4)
     .option("--runs <n>", "how often each whole command runs", whole, 40)
     .option("--paced <duration>", "from one start to the next in the paced rows", milliseconds, 20)
-    .option("--at-once <list>", "how many are made at a time, back to back", widths, [1, 2, 4, 8])
+    .option("--at-once <list>", "how many are made at a time, back to back", wholes(MOST_AT_ONCE), [1, 2, 4, 8])
     .option("--only <rows>", "some rows of the critical path", names, NAMES)
     .option("--root <dir>", "root file system to use (default: a small one made of the host's /bin/true)")
     .option("--no-peers", "leave out whole commands: thaw, bwrap, crun, runc, podman, docker")
@@ -57,23 +58,6 @@ export function createCommand(): Command {
     .option("--json-file <file>", "leave the JSON object in a file")
     .addHelpText("after", HELP)
     .action(runCreate);
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value <= 3600)) throw new InvalidArgumentError("expected a number above 0, at most 3600");
-  return value;
-}
-
-function whole(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("expected a whole number from 1 up");
-  return Number(text);
-}
-
-function widths(text: string): number[] {
-  const list = text.split(",").map((word) => whole(word.trim()));
-  if (list.some((width) => width > MOST_AT_ONCE)) throw new InvalidArgumentError(`expected at most ${MOST_AT_ONCE}`);
-  return [...new Set(list)];
 }
 
 function names(text: string): CriticalName[] {

@@ -8,6 +8,7 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { interruptible, milliseconds } from "../interruptible.ts";
+import { positive, whole, wholes } from "../options.ts";
 import { makeReport, publish } from "../report.ts";
 import type { Row } from "../schema.ts";
 import { cgroupCases } from "./cgroups.ts";
@@ -68,25 +69,8 @@ function figures(text: string): FigureName[] {
   });
 }
 
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value <= 3600)) throw new InvalidArgumentError("expected a number above 0, at most 3600");
-  return value;
-}
-
-function whole(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError("expected a whole number from 1 up");
-  return Number(text);
-}
-
 function listOption(flags: string, description: string, most: number, usual: readonly number[]): Option {
-  const read = (text: string) =>
-    text.split(",").map((word) => {
-      const value = whole(word.trim());
-      if (value > most) throw new InvalidArgumentError(`expected at most ${most}`);
-      return value;
-    });
-  return new Option(flags, description).argParser(read).default(usual, usual.join(","));
+  return new Option(flags, description).argParser(wholes(most)).default(usual, usual.join(","));
 }
 
 async function runPrimitives(options: PrimitivesOptions): Promise<void> {

@@ -4,6 +4,7 @@ import type { ContainerSummary } from "../../api/containers.ts";
 import { ThawError } from "../../common/errors.ts";
 import type { Row } from "../schema.ts";
 import { summarize } from "../stats.ts";
+import { inTurns } from "../turns.ts";
 import { takeCensus } from "./census.ts";
 import { containerBody, type Network } from "./churn.ts";
 import { findServers, type Home } from "./home.ts";
@@ -77,25 +78,6 @@ async function removeAll(home: Home, { atOnce, signal }: AliveOptions, ids: read
     await home.client.json("containerRemove", { params: { id }, query: { force: true } });
     return performance.now() - from;
   });
-}
-
-/** Does something with each, so many at a time. */
-async function inTurns<T, R>(
-  all: readonly T[],
-  atOnce: number,
-  signal: AbortSignal,
-  act: (one: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  const queue = all.values();
-  const work = async () => {
-    for (const one of queue) {
-      signal.throwIfAborted();
-      results.push(await act(one));
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return results;
 }
 
 async function expectRunning({ client }: Home, ids: readonly string[]): Promise<void> {

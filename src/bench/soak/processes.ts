@@ -31,8 +31,8 @@ function allProcesses(): Process[] {
   });
 }
 
-/** All processes below the launcher and the keeper of these directories, and those that are in a leaf. */
-export function processTree({ launcherSocket }: Paths, leaves: readonly string[]): Process[] {
+/** Launcher and keeper of these directories and all processes below them, and those that are in a leaf. */
+export function allOf({ launcherSocket }: Paths, leaves: readonly string[]): Process[] {
   const all = allProcesses();
   const children = Map.groupBy(all, ({ parent }) => parent);
   const below = ({ pid }: Process): Process[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
@@ -40,9 +40,13 @@ export function processTree({ launcherSocket }: Paths, leaves: readonly string[]
     return OWN.includes(name) && readOrEmpty(`/proc/${pid}/cmdline`).split("\0").includes(launcherSocket);
   });
   const inLeaves = new Set(leaves.flatMap((leaf) => readOrEmpty(join(leaf, "cgroup.procs")).split("\n").map(Number)));
-  const found = [...ours.flatMap(below), ...all.filter(({ pid }) => inLeaves.has(pid))];
-  const unique = new Map(found.map((process) => [process.pid, process]));
-  return [...unique.values()].filter(({ name }) => !OWN.includes(name) && name !== PARKED);
+  const found = [...ours, ...ours.flatMap(below), ...all.filter(({ pid }) => inLeaves.has(pid))];
+  return [...new Map(found.map((process) => [process.pid, process])).values()];
+}
+
+/** The same without what is thaw's own: the processes of containers. */
+export function processTree(paths: Paths, leaves: readonly string[]): Process[] {
+  return allOf(paths, leaves).filter(({ name }) => !OWN.includes(name) && name !== PARKED);
 }
 
 /** What a process holds. */

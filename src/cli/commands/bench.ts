@@ -6,6 +6,7 @@ export const command = ({ programs }: CommandContext) =>
   makeCommand("bench", "Measure thaw on this machine.", [
     ["thaw bench", "list the benchmarks"],
     ["thaw bench create --seconds 10", "lean containers a second, with latencies"],
+    ["thaw bench restore --sizes 1,256", "dump, restore and touch a process's memory, by each engine and tier"],
   ])
     .argument("[benchmark...]", "the benchmark and its options; each explains itself with --help")
     .allowUnknownOption()
