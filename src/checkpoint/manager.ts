@@ -105,7 +105,7 @@ export class Checkpoints implements CheckpointManager {
         this.#dump(container, pending, { criu, leaveRunning }, async (dumped) => {
           const { mainPid, stdio } = dumped;
           const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
-          const compiled = await compileImages({ directory, lowers, mainPid, stdio });
+          const compiled = await compileImages({ directory, lowers, hooks: container.spec.hooks, mainPid, stdio });
           if (!compiled.ok && compiled.unsafe.length > 0) throw notRestorable(container.spec.name, compiled.unsafe);
           return draft(checkpoint, container, facts, dumped, compiled);
         }),
@@ -226,7 +226,8 @@ export class Checkpoints implements CheckpointManager {
 
   /** What a checkpoint's memory template is made of. */
   templateSource({ manifest, restoredSpec }: ReadyCheckpoint): TemplateSource {
-    return { manifest, directory: this.#deps.store.directoryOf(manifest.id), lowers: restoredSpec.lowers };
+    const { lowers, hooks } = restoredSpec;
+    return { manifest, directory: this.#deps.store.directoryOf(manifest.id), lowers, hooks };
   }
 
   /** The manifest of a checkpoint; undefined when there is none that this thaw can read. */

@@ -15,6 +15,8 @@ export interface CompileInput {
   readonly stdio: readonly [string | null, string | null, string | null];
   /** Directories that the process's root is made of, top first. */
   readonly lowers: readonly string[];
+  /** The container's hooks, if it has any. */
+  readonly hooks?: string | undefined;
 }
 
 export type Compiled =
@@ -23,8 +25,8 @@ export type Compiled =
 
 /** Writes `compiled/process.tables`. */
 export async function compileImages(input: CompileInput): Promise<Compiled> {
-  const { directory, mainPid, stdio, lowers } = input;
-  const context = { mainPid, stdio, rootLowers: lowers, xsave: await xsaveLayout() };
+  const { directory, mainPid, stdio, lowers, hooks } = input;
+  const context = { mainPid, stdio, rootLowers: lowers, hooks, xsave: await xsaveLayout() };
   const understood = await understand(join(directory, "images"), context);
   if (!understood.ok) return understood;
   const { process } = understood;
