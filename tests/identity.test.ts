@@ -21,15 +21,19 @@ type Numbers = Readonly<Record<string, string>>;
 interface Case {
   readonly name: string;
   readonly argv: readonly string[] | undefined;
+  /** The engine that restores it. */
+  readonly engine: string;
   /** Those that differ by themselves, because the kernel gives them. */
   readonly safe: readonly string[];
 }
 
 const CASES: readonly Case[] = [
-  { name: "Python", argv: commandOf("/usr/bin/python3", "/server.py"), safe: ["uuid"] },
-  { name: "Node", argv: commandOf("/usr/bin/node", "/server.cjs"), safe: [] },
+  { name: "Python", engine: "thaw", argv: commandOf("/usr/bin/python3", "/server.py"), safe: ["uuid"] },
+  { name: "Node", engine: "thaw", argv: commandOf("/usr/bin/node", "/server.cjs"), safe: [] },
   {
     name: "Java",
+    // Its files are the host's, which the other engine does not take.
+    engine: "criu",
     argv: commandOf(programs.javaProgram(), "-XX:+UseSerialGC", "-Xmx64m", "-cp", "/classes", "Server"),
     safe: ["uuid", "secure"],
   },
@@ -45,12 +49,12 @@ describe.skipIf(typeof criu === "string")(`instances of one checkpoint${needs}`,
 
   beforeAll(async () => {
     cli = new CommandLine();
-    root = join(cli.directory, "usr-root");
-    for (const name of ["dev", "proc", "sys", "etc", "tmp", "run", "usr", "classes"]) {
+    root = join(cli.directory, "own-root");
+    for (const name of ["dev", "proc", "sys", "etc", "tmp", "run", "usr/lib", "usr/lib64", "usr/bin", "classes"]) {
       mkdirSync(join(root, name), { recursive: true });
     }
-    // Everything else is the host's own /usr.
     for (const name of ["lib", "lib64", "bin"]) symlinkSync(`usr/${name}`, join(root, name));
+    await programs.copyRuntimes(root);
     writeFileSync(join(root, "server.py"), programs.PYTHON);
     writeFileSync(join(root, "server.cjs"), programs.NODE);
     writeFileSync(join(root, "Server.java"), programs.JAVA);
@@ -80,13 +84,14 @@ describe.skipIf(typeof criu === "string")(`instances of one checkpoint${needs}`,
   }
 
   /** What the first answers of three instances at once, and of one after them, are. */
-  async function answers(argv: readonly string[], option: string): Promise<Numbers[]> {
-    const java = ["/etc/java-17-openjdk", "/etc/java-21-openjdk"].filter(existsSync);
-    const shown = ["/usr", ...java].flatMap((path) => ["-v", `${path}:${path}:ro`]);
+  async function answers({ argv = [], engine }: Case, option: string): Promise<Numbers[]> {
+    const java = ["/usr", "/etc/java-17-openjdk", "/etc/java-21-openjdk"].filter(existsSync);
+    const shown = engine === "thaw" ? [] : java.flatMap((path) => ["-v", `${path}:${path}:ro`]);
     await ok("run", "-d", "--name", "first", option, "--rootfs", root, ...shown, "--", ...argv);
     await ask("first");
     await ok("checkpoint", "create", "first", "point");
     await ok("rm", "-f", "first");
+    expect(JSON.parse(await ok("checkpoint", "inspect", "point"))[0]).toMatchObject({ engine, incompatibilities: [] });
     await Promise.all(INSTANCES.map((name) => ok("restore", "point", "--name", name)));
     const found = await Promise.all(INSTANCES.map(ask));
     await ok("rm", "-f", ...INSTANCES);
@@ -103,14 +108,15 @@ describe.skipIf(typeof criu === "string")(`instances of one checkpoint${needs}`,
     return Object.fromEntries(names.map((name) => [name, new Set(found.map((numbers) => numbers[name])).size]));
   }
 
-  for (const { name, argv, safe } of CASES) {
+  for (const kind of CASES) {
+    const { name, argv, safe } = kind;
     const title = argv === undefined ? `${name} (needs it in /usr)` : name;
     test.skipIf(argv === undefined)(`${title}: random numbers differ, and without the hook they do not`, async () => {
-      const renewed = counts(await answers(argv ?? [], "--reseed"));
+      const renewed = counts(await answers(kind, "--reseed"));
       const all = INSTANCES.length + 1;
       // Who chose the seed gets the sequence of that seed.
       expect(renewed).toEqual({ ...Object.fromEntries(Object.keys(renewed).map((key) => [key, all])), given: 1 });
-      const cloned = counts(await answers(argv ?? [], "--no-reseed"));
+      const cloned = counts(await answers(kind, "--no-reseed"));
       const own = Object.fromEntries([...safe, "generation"].map((key) => [key, all]));
       expect(cloned).toEqual({ ...Object.fromEntries(Object.keys(cloned).map((key) => [key, 1])), ...own });
     });

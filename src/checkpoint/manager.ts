@@ -111,7 +111,8 @@ export class Checkpoints implements CheckpointManager {
         this.#dump(container, pending, { criu, leaveRunning, connections: options.connections }, async (dumped) => {
           const { mainPid, stdio } = dumped;
           const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
-          const compiled = await compileImages({ directory, lowers, mainPid, stdio, xsave });
+          const { hooks } = container.spec;
+          const compiled = await compileImages({ directory, lowers, hooks, mainPid, stdio, xsave });
           if (!compiled.ok && compiled.unsafe.length > 0) throw notRestorable(container.spec.name, compiled.unsafe);
           return draft(checkpoint, container, facts, dumped, compiled);
         }),
@@ -232,7 +233,8 @@ export class Checkpoints implements CheckpointManager {
 
   /** What a checkpoint's memory template is made of. */
   templateSource({ manifest, restoredSpec }: ReadyCheckpoint): TemplateSource {
-    return { manifest, directory: this.#deps.store.directoryOf(manifest.id), lowers: restoredSpec.lowers };
+    const { lowers, hooks } = restoredSpec;
+    return { manifest, directory: this.#deps.store.directoryOf(manifest.id), lowers, hooks };
   }
 
   /** The manifest of a checkpoint; undefined when there is none that this thaw can read. */

@@ -17,6 +17,8 @@ export interface TemplateSource {
   readonly directory: string;
   /** Directories of the root that was dumped, top first. */
   readonly lowers: readonly string[];
+  /** Its hooks, if it has any. */
+  readonly hooks?: string | undefined;
 }
 
 const PREFIX = "template-";
@@ -90,11 +92,11 @@ export class Templates {
     }
   }
 
-  async #start({ manifest, directory, lowers }: TemplateSource): Promise<void> {
+  async #start({ manifest, directory, lowers, hooks }: TemplateSource): Promise<void> {
     const id = templateId(manifest.id);
     const cgroups = this.#cgroups;
     const oomScore = manifest.compiled?.oomScore ?? 0;
-    const plan = templatePlan({ cgroups, id, lowers, oomScore, ...tablesOf(manifest, directory) });
+    const plan = templatePlan({ cgroups, id, lowers, hooks, oomScore, ...tablesOf(manifest, directory) });
     await endRecord(this.#client, id);
     const cleanup = cleanupPlan(cgroups, id);
     await runToStart(this.#client, { kind: "run", id, sandbox: "", stdio: Stdio.none, log: "", plan, cleanup });

@@ -38,6 +38,7 @@ export { type ClockOffsets, cgroupView, Namespace, timeOffsets } from "./namespa
 export type { SandboxNetwork, WiredNetwork } from "./network.ts";
 export {
   cleanupPlan,
+  hookOps,
   isOneOfAKind,
   type ProgramOptions,
   type SandboxOptions,
@@ -51,6 +52,7 @@ export { partOf, wiredPart } from "./pooled.ts";
 export { type SeccompFilter, SeccompFilters, type SeccompSetting } from "./seccomp/filters.ts";
 export { readProfile } from "./seccomp/profile.ts";
 export { sysctlProblem } from "./sysctls.ts";
+export { DEV, GENERATION, GENERATION_BYTES } from "./tables.ts";
 export { ULIMIT_NAMES } from "./ulimits.ts";
 export { type ContainerUser, lookupUser } from "./user.ts";
 export { hostId, type IdRange } from "./user-namespace.ts";

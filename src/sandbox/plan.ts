@@ -206,7 +206,7 @@ function emptySandbox(options: SandboxOptions): ChildOp[] {
 }
 
 /** Made ahead like the rest of /dev, for they are the same for all containers. */
-function hookOps(hooks: string | undefined): ChildOp[] {
+export function hookOps(hooks: string | undefined): ChildOp[] {
   return hooks === undefined ? [] : [{ kind: "bind", source: hooks, target: HOOKS, readonly: 1, recursive: 0 }];
 }
 

@@ -84,6 +84,7 @@ export const KEPT: readonly string[] = ["/run/criu.kdat"];
 
 /** Tells instances of one checkpoint apart: 32 hex digits and a newline, other ones in every sandbox. */
 export const GENERATION = "/dev/thaw/generation";
+export const GENERATION_BYTES = 33;
 
 /** What is put together on the tray and then moved into the root. */
 export const TRAY: readonly string[] = ["/proc", "/sys", "/dev"];

@@ -1,6 +1,7 @@
 /** Servers that answer with random numbers of every kind their runtime has, as one JSON object of texts. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { execOk } from "../../src/common/exec.ts";
 
 const JVMS = "/usr/lib/jvm";
 
@@ -11,6 +12,22 @@ export function javaProgram(): string | undefined {
     return homes.map((name) => join(JVMS, name, "bin/java"))[0];
   } catch {
     return undefined; // There is none.
+  }
+}
+
+/** Copies the host's Python and Node, if there, with what they load, into a root where /lib is /usr/lib. */
+export async function copyRuntimes(root: string): Promise<void> {
+  const found = ["/usr/bin/python3", "/usr/bin/node"].filter(existsSync);
+  if (found.length === 0) return;
+  const library = existsSync("/usr/bin/python3") ? realpathSync("/usr/bin/python3").replace("/bin/", "/lib/") : "";
+  const modules = existsSync(join(library, "lib-dynload")) ? readdirSync(join(library, "lib-dynload")) : [];
+  if (modules.length > 0) await execOk(["cp", "-a", library, join(root, "usr/lib")]);
+  for (const program of found) await execOk(["cp", "-L", program, join(root, program)]);
+  const loading = [...found, ...modules.map((name) => join(library, "lib-dynload", name))];
+  const listed = (await execOk(["ldd", ...loading])).matchAll(/(\/\S+) \(0x/g);
+  for (const file of new Set([...listed].map((match) => match[1] ?? ""))) {
+    await execOk(["mkdir", "-p", join(root, dirname(file))]);
+    await execOk(["cp", "-L", file, join(root, file)]);
   }
 }
 

@@ -15,6 +15,8 @@ export interface CompileInput {
   /** Directories that the process's root is made of, top first. */
   readonly lowers: readonly string[];
   readonly xsave: XsaveLayout;
+  /** The container's hooks, if it has any. */
+  readonly hooks?: string | undefined;
 }
 
 export type Compiled =
@@ -23,8 +25,8 @@ export type Compiled =
 
 /** Writes `compiled/process.tables`. */
 export async function compileImages(input: CompileInput): Promise<Compiled> {
-  const { directory, mainPid, stdio, lowers, xsave } = input;
-  const context = { mainPid, stdio, rootLowers: lowers, xsave };
+  const { directory, mainPid, stdio, lowers, hooks, xsave } = input;
+  const context = { mainPid, stdio, rootLowers: lowers, hooks, xsave };
   const understood = await understand(join(directory, "images"), context);
   if (!understood.ok) return understood;
   const { process } = understood;

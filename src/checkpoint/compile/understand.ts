@@ -41,7 +41,8 @@ export async function understand(imagesDir: string, context: UnderstandContext):
   for (const problem of problems) reasons.refuse(problem);
   const process = processOf(images, context, reasons);
   if (process !== undefined && context.rootLowers !== undefined) {
-    await checkMappedFiles(process.vmas, process.mm.exe, context.rootLowers, reasons);
+    const place = { lowers: context.rootLowers, hooks: context.hooks };
+    await checkMappedFiles(process.vmas, process.mm.exe, place, reasons);
   }
   const { refused, unsafeOnes: unsafe } = reasons;
   if (process !== undefined && refused.length === 0 && unsafe.length === 0) return { ok: true, process };

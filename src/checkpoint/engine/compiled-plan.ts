@@ -3,7 +3,7 @@
  * straight from disk, and the template itself. docs/restore.md has the design.
  */
 import { type ChildOp, type Op, Role, Wait } from "../../launcher/generated/protocol.ts";
-import { type Cgroups, leanRoot, Namespace } from "../../sandbox/index.ts";
+import { type Cgroups, DEV, hookOps, leanRoot, Namespace } from "../../sandbox/index.ts";
 
 /** What the restorer reads. */
 export interface Tables {
@@ -59,12 +59,15 @@ export interface TemplatePlace extends Tables {
   readonly id: string;
   /** Directories of the dumped process's root, top first: mapped files are opened in it, and nothing is written. */
   readonly lowers: readonly string[];
+  /** The container's hooks: a program may have mapped some of them. */
+  readonly hooks: string | undefined;
   readonly oomScore: number;
 }
 
 /** A process that holds the memory and waits to be cloned. It has a leaf of its own, so that what it holds is known. */
-export function templatePlan({ cgroups, id, lowers, tables, packs, oomScore }: TemplatePlace): Op[] {
-  const root: ChildOp[] = [{ kind: "empty_mounts" }, leanRoot(lowers), { kind: "pivot" }];
+export function templatePlan({ cgroups, id, lowers, hooks, tables, packs, oomScore }: TemplatePlace): Op[] {
+  const dev: ChildOp[] = hooks === undefined ? [] : [DEV, ...hookOps(hooks)];
+  const root: ChildOp[] = [{ kind: "empty_mounts" }, leanRoot(lowers), ...dev, { kind: "pivot" }];
   return [
     ...cgroups.make(id),
     { kind: "spawn", role: Role.main, wait: Wait.ready, namespaces: Namespace.ipc, join: 0 },

@@ -19,6 +19,8 @@ export interface UnderstandContext {
   readonly xsave: XsaveLayout;
   /** Directories that the container's root is made of, the uppermost first. Undefined: mapped files are not looked at. */
   readonly rootLowers?: readonly string[];
+  /** What is shown at /dev/thaw/hooks. */
+  readonly hooks?: string | undefined;
 }
 
 /** Reasons against a checkpoint, all of them, each once. */
