@@ -1,13 +1,15 @@
 /* System calls without libc, and what every file of the restorer uses. */
 #pragma once
+#define _GNU_SOURCE
 #include "boot.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
-/* First byte of the code, from the linker's script: the hole begins there. */
-extern const char restorer_code[] __attribute__((visibility("hidden")));
+/* First byte of the code, from the linker's script: the hole begins there. Not const: what is after it is written to, and
+ * the compiler would take what it read once for true. */
+extern char restorer_code[] __attribute__((visibility("hidden")));
 
 /* Hidden from the compiler, which would take what lies behind the code for constant like it. */
 static inline struct restore_boot *restorer_boot(void)
@@ -70,6 +72,10 @@ static inline long must(long result)
 		fail(result);
 	return result;
 }
+
+/* Opens a path as it was dumped, which had no links on its way: one that is there now was put there since. What is not
+ * what it was, such as a FIFO, must not keep us waiting either: opened without O_NONBLOCK, it is taken off again. */
+int open_plain(const char *path, uint32_t flags);
 
 /* Compilers call these, too. */
 void *memcpy(void *to, const void *from, size_t n);
