@@ -7,9 +7,8 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
-/* First byte of the code, from the linker's script: the hole begins there. Not const: what is after it is written to, and
- * the compiler would take what it read once for true. */
-extern char restorer_code[] __attribute__((visibility("hidden")));
+/* First byte of the code, from the linker's script: the hole begins there. */
+extern const char restorer_code[] __attribute__((visibility("hidden")));
 
 /* Hidden from the compiler, which would take what lies behind the code for constant like it. */
 static inline struct restore_boot *restorer_boot(void)

@@ -191,6 +191,14 @@ export function confinement(pid: number): Record<string, string[]> {
   );
 }
 
+/** The same, when it is as expected or is not soon: threads leave the restorer one after another. */
+export async function confinementLike(pid: number, expected: Record<string, string[]>) {
+  const wanted = JSON.stringify(expected);
+  const end = performance.now() + HUNG_MS / 4;
+  while (JSON.stringify(confinement(pid)) !== wanted && performance.now() < end) await Bun.sleep(2);
+  return confinement(pid);
+}
+
 async function eventually(is: () => Promise<boolean>, what: string): Promise<void> {
   const end = performance.now() + HUNG_MS;
   while (!(await is())) {
