@@ -20,12 +20,15 @@ static struct list containers;
 static struct list processes[BUCKETS];
 static struct list expected;
 
-/* Ends of children that nobody knew: a template's clone may be gone before its template has told of it. */
+/* Ends of children that nobody knew: a template's clone may be gone before its template has told of it. They are only
+ * looked at while a clone is expected: later, another process may have that pid. */
 static struct {
 	pid_t pid;
 	int status;
 } strangers[64];
 static unsigned next_stranger;
+
+enum { LOST = SIGKILL }; /* how a process ended whose end was not kept */
 
 void (*container_gone)(struct container *c);
 void (*container_up)(struct container *c);
@@ -185,17 +188,37 @@ struct process *process_expect(struct container *c, uint32_t op)
 
 static void process_ended(struct process *p, int status);
 
-void process_known(struct process *p, pid_t pid)
+static void forget_strangers(void)
 {
-	list_del(&p->link);
-	p->pid = pid;
-	list_add(&processes[(unsigned)pid % BUCKETS], &p->link);
-	p->container->main = pid;
+	for (size_t i = 0; list_empty(&expected) && i < ARRAY_LEN(strangers); i++)
+		strangers[i].pid = 0;
+}
+
+/* True when the child is gone already, and how it ended. */
+static bool take_stranger(pid_t pid, int *status)
+{
 	for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
 		if (strangers[i].pid != pid)
 			continue;
 		strangers[i].pid = 0;
-		process_ended(p, strangers[i].status);
+		*status = strangers[i].status;
+		return true;
+	}
+	*status = LOST; /* more ended at once than are kept */
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+void process_known(struct process *p, pid_t pid)
+{
+	int status;
+	list_del(&p->link);
+	p->pid = pid;
+	list_add(&processes[(unsigned)pid % BUCKETS], &p->link);
+	p->container->main = pid;
+	bool gone_already = take_stranger(pid, &status);
+	forget_strangers();
+	if (gone_already) {
+		process_ended(p, status);
 		return;
 	}
 	if (p->container->failed || p->container->ended)
@@ -216,6 +239,7 @@ void process_never(struct process *p)
 	if (c->awaited == p)
 		c->awaited = NULL;
 	loop_free(p);
+	forget_strangers();
 }
 
 void process_change_hands(struct container *from, struct container *to)

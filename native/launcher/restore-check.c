@@ -1,16 +1,29 @@
 /*
  * Checks a table file (protocol/restore.yaml) as a whole before any of it is used, so that the restorer need not: every
  * offset and count lies in the file, every address in the process's own half and outside of the hole, every reference
- * names something that is there. What the kernel checks itself (registers, options, flags of calls) is left to it.
+ * names something that is there, and nothing is asked of the kernel that a dumped process could not have had (what is done
+ * here is done with the host's rights). What the kernel checks itself (registers, values of options) is left to it.
  */
+#define _GNU_SOURCE
 #include "launcher.h"
 #include "../restorer/boot.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
-enum { PAGE = 4096, MAX_GROUPS = 65536, MAX_AUXV = 64, MAX_INSTRUCTIONS = 4096, MAX_TEXT = 1 << 20 };
+enum { PAGE = 4096, MAX_GROUPS = 65536, MAX_AUXV = 64, MAX_INSTRUCTIONS = 4096, MAX_SOCKADDR = 128, MAX_OPTION = 64 };
 #define TASK_END 0x7ffffffff000ULL
 #define LOWEST 0x1000ULL
+/* What the kernel maps as vvar and vdso, at most. */
+#define VDSO_BYTES (16ULL * PAGE)
+#define NOBODY UINT32_MAX /* means "leave it as it is" to the calls that change ids */
+#define PIPE_BYTES 65536
+/* MEMBARRIER_CMD_REGISTER_* */
+#define REGISTRATIONS 0x154U
+/* Only when a file is made. */
+#define OPEN_NEVER (O_CREAT | O_EXCL | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 
 struct file {
 	const uint8_t *p;
@@ -37,6 +50,11 @@ static bool is_range(const struct file *f, uint64_t start, uint64_t bytes)
 static bool is_text(const struct file *f, uint32_t offset)
 {
 	return offset < f->h->data_count;
+}
+
+static bool is_path(const struct file *f, uint32_t offset)
+{
+	return is_text(f, offset) && f->p[f->h->data_at + offset] == '/';
 }
 
 static bool is_span(const struct file *f, uint32_t offset, uint64_t bytes)
@@ -84,8 +102,26 @@ static bool check_header(struct file *f)
 	if (f->hole_end > TASK_END || !check_sections(f))
 		return false;
 	f->what = "tables: the header";
-	return is_page(h->vdso) && h->vdso < TASK_END && h->pid > 0 && h->pid <= 1 << 22 && is_text(f, h->cwd) && is_text(f, h->exe) &&
-	       h->first_free_fd >= 64 && h->first_free_fd <= RESTORE_LIMIT_FD && h->dumpable <= 1 && (h->membarrier & ~0x3ffU) == 0;
+	return is_page(h->vdso) && (h->vdso == 0 || is_range(f, h->vdso, VDSO_BYTES)) && h->pid > 0 && h->pid <= 1 << 22 &&
+	       h->sid == h->pid && h->pgid == h->pid && is_path(f, h->cwd) && is_path(f, h->exe) && h->first_free_fd >= 64 &&
+	       h->first_free_fd <= RESTORE_LIMIT_FD && h->dumpable <= 1 && (h->membarrier & ~REGISTRATIONS) == 0;
+}
+
+static bool check_ids(struct file *f)
+{
+	const struct restore_header *h = f->h;
+	const uint32_t ids[] = { h->uid, h->euid, h->suid, h->fsuid, h->gid, h->egid, h->sgid, h->fsgid };
+	const struct restore_group *group = RECORDS(f, groups, struct restore_group);
+	f->what = "tables: users and groups";
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		if (ids[i] == NOBODY)
+			return false;
+	}
+	for (uint32_t i = 0; i < h->groups_count; i++) {
+		if (group[i].gid == NOBODY)
+			return false;
+	}
+	return true;
 }
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
@@ -93,6 +129,7 @@ static bool check_header(struct file *f)
 static bool is_vma(const struct file *f, const struct restore_vma *v)
 {
 	const uint32_t anonymous = MAP_ANONYMOUS, free_flags = MAP_NORESERVE | MAP_STACK;
+	const bool is_named = v->kind == VMA_KIND_FILE || v->kind == VMA_KIND_FILE_LATE;
 	uint32_t wanted = MAP_PRIVATE | anonymous;
 	if (v->kind == VMA_KIND_GROWS_DOWN)
 		wanted |= MAP_GROWSDOWN;
@@ -103,7 +140,8 @@ static bool is_vma(const struct file *f, const struct restore_vma *v)
 	else if (v->kind != VMA_KIND_ANONYMOUS)
 		return false;
 	return is_page(v->start) && is_page(v->end) && v->start < v->end && is_range(f, v->start, v->end - v->start) && is_page(v->offset) &&
-	       v->offset < 1ULL << 62 && (v->prot & ~7U) == 0 && (v->flags & ~free_flags) == wanted && is_text(f, v->path) && v->filled <= 1;
+	       v->offset < 1ULL << 62 && (v->prot & ~7U) == 0 && (v->flags & ~free_flags) == wanted && v->filled <= 1 &&
+	       (is_named ? is_path(f, v->path) : is_text(f, v->path));
 }
 
 static bool check_memory(struct file *f)
@@ -181,22 +219,41 @@ static bool check_packs(struct file *f, uint32_t packs)
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
+static bool is_socket_type(uint64_t type)
+{
+	return type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET;
+}
+
+static bool is_socket(const struct restore_file *file)
+{
+	const bool is_unix = file->a == AF_UNIX, is_inet = file->a == AF_INET || file->a == AF_INET6;
+	if (!is_socket_type(file->b) || file->length > MAX_SOCKADDR || (file->flags & ~(uint32_t)O_NONBLOCK) != 0)
+		return false;
+	if (file->kind == FILE_KIND_PATH_SOCKET)
+		return is_unix && file->length > 2 && (uint32_t)(file->c >> 32) != NOBODY && (uint32_t)file->c != NOBODY && file->e <= 07777;
+	return (is_unix && file->c == 0) || (is_inet && (file->c == IPPROTO_TCP || file->c == IPPROTO_UDP));
+}
+
 static bool is_file(const struct file *f, const struct restore_file *file, const struct restore_file *next)
 {
+	const bool plain_flags = (file->flags & ~(uint32_t)O_NONBLOCK) == 0;
 	uint64_t all = file->kind == FILE_KIND_EPOLL || file->kind == FILE_KIND_INOTIFY ? f->h->watches_count : f->h->options_count;
-	if (!is_span(f, file->text, file->length) || file->length > MAX_TEXT || file->first > all || file->count > all - file->first)
+	if (!is_span(f, file->text, file->length) || file->first > all || file->count > all - file->first)
 		return false;
 	switch (file->kind) {
 	case FILE_KIND_STDIO:
-		return file->a < 3;
+		return file->a < 3 && plain_flags;
+	case FILE_KIND_OPEN:
+		return is_path(f, file->text) && (file->flags & (uint32_t)OPEN_NEVER) == 0;
 	case FILE_KIND_PIPE:
-		return next && next->kind == FILE_KIND_PIPE_WRITE;
+		return next && next->kind == FILE_KIND_PIPE_WRITE && plain_flags && file->length <= (file->a ? file->a : PIPE_BYTES);
 	case FILE_KIND_SOCKETPAIR:
-		return next && next->kind == FILE_KIND_SOCKETPAIR_SECOND;
+		return next && next->kind == FILE_KIND_SOCKETPAIR_SECOND && plain_flags && is_socket_type(file->a);
+	case FILE_KIND_SOCKET:
 	case FILE_KIND_PATH_SOCKET:
-		return file->length > 2;
+		return is_socket(file);
 	default:
-		return file->kind <= FILE_KIND_PATH_SOCKET;
+		return file->kind <= FILE_KIND_PATH_SOCKET && plain_flags;
 	}
 }
 
@@ -220,6 +277,21 @@ static bool check_files(struct file *f)
 	return files == 0 ? count == 0 : count > 0 && d[0].file == 0 && d[count - 1].file == files - 1;
 }
 
+static bool is_watch(const struct file *f, uint32_t kind, const struct restore_watch *w)
+{
+	if (kind == FILE_KIND_EPOLL)
+		return w->a < f->h->first_free_fd;
+	return w->data <= UINT32_MAX && is_path(f, (uint32_t)w->data);
+}
+
+/* Of the levels that options can be on, and none that is a firewall's. */
+static bool is_option(const struct file *f, const struct restore_option *o)
+{
+	const bool known = o->level == SOL_SOCKET || o->level == IPPROTO_TCP ||
+			   ((o->level == IPPROTO_IP || o->level == IPPROTO_IPV6) && (o->name < 64 || o->name == IPV6_FREEBIND));
+	return known && o->length <= MAX_OPTION && is_span(f, o->value, o->length);
+}
+
 static bool check_parts_of_files(struct file *f)
 {
 	const struct restore_file *file = RECORDS(f, files, struct restore_file);
@@ -228,13 +300,14 @@ static bool check_parts_of_files(struct file *f)
 	const struct restore_packet *p = RECORDS(f, packets, struct restore_packet);
 	f->what = "tables: a part of a file";
 	for (uint32_t i = 0; i < f->h->files_count; i++) {
-		for (uint32_t k = 0; file[i].kind == FILE_KIND_INOTIFY && k < file[i].count; k++) {
-			if (w[file[i].first + k].data > UINT32_MAX || !is_text(f, (uint32_t)w[file[i].first + k].data))
+		bool watches = file[i].kind == FILE_KIND_INOTIFY || file[i].kind == FILE_KIND_EPOLL;
+		for (uint32_t k = 0; watches && k < file[i].count; k++) {
+			if (!is_watch(f, file[i].kind, &w[file[i].first + k]))
 				return false;
 		}
 	}
 	for (uint32_t i = 0; i < f->h->options_count; i++) {
-		if (!is_span(f, o[i].value, o[i].length))
+		if (!is_option(f, &o[i]))
 			return false;
 	}
 	for (uint32_t i = 0; i < f->h->packets_count; i++) {
@@ -292,7 +365,7 @@ static bool check_process(struct file *f)
 int restore_check(const uint8_t *p, size_t len, uint32_t packs, const char **what)
 {
 	struct file f = { .p = p, .len = len, .h = (const struct restore_header *)(const void *)p };
-	bool good = check_header(&f) && check_memory(&f) && check_packs(&f, packs) && check_hints(&f) && check_files(&f) &&
+	bool good = check_header(&f) && check_ids(&f) && check_memory(&f) && check_packs(&f, packs) && check_hints(&f) && check_files(&f) &&
 		    check_parts_of_files(&f) && check_threads(&f) && check_process(&f);
 	*what = f.what;
 	return good ? 0 : -EBADMSG;

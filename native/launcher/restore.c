@@ -16,6 +16,7 @@
 #include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /* The restorer's bytes, in read-only memory; the Makefile links them. */
 __asm__(".pushsection .rodata\n"
@@ -64,13 +65,16 @@ static int keep_descriptors(struct child *child, const struct restore_header *h,
 	int keep[4 + ARRAY_LEN(child->pack_fds)];
 	size_t count = 0;
 	keep[count++] = boot->report_fd = move_above(child->report_fd, h);
-	for (int i = 0; i < 3; i++)
-		keep[count++] = boot->stdio[i] = boot->as_template ? -1 : move_above(io->child[i] >= 0 ? io->child[i] : host.null_fd, h);
+	for (int i = 0; i < 3; i++) {
+		boot->stdio[i] = -1;
+		if (!boot->as_template && io->child[i] >= 0)
+			keep[count++] = boot->stdio[i] = move_above(io->child[i], h);
+	}
 	for (uint32_t i = 0; i < child->pack_count; i++)
 		keep[count++] = boot->packs[i] = move_above(child->pack_fds[i], h);
 	boot->pack_count = child->pack_count;
 	for (size_t i = 0; i < count; i++) {
-		if (keep[i] < 0 && !(boot->as_template && i > 0 && i < 4))
+		if (keep[i] < 0)
 			return child_fail(child, keep[i], "moving descriptors out of the process's way");
 	}
 	child->report_fd = boot->report_fd;
@@ -142,6 +146,8 @@ int restore_begin(struct child *child, const struct op_restore *op)
 	if (error < 0)
 		return child_fail(child, error, what);
 	const struct restore_header *h = (const struct restore_header *)(const void *)file;
+	if (!op->as_template && (uint32_t)getpid() != h->pid)
+		return child_fail(child, -ESRCH, "the process has not the pid that was dumped");
 	struct restore_boot boot = { .as_template = op->as_template, .fail_at = op->fail_at };
 	boot.tables = h->hole + RESTORE_LIMIT_CODE_BYTES + h->scratch_bytes;
 	boot.tables_bytes = (len + 4095) & ~4095ULL;

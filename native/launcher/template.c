@@ -47,8 +47,11 @@ static int ask(const struct container *c, const struct op_restore_clone *op, str
 {
 	int fds[WANTED_FDS_MAX] = { report, c->sandbox->ns_pidfd };
 	size_t count = WANTED_FDS;
-	for (int i = 0; i < 3; i++)
+	uint32_t streams = 0;
+	for (int i = 0; i < 3; i++) {
 		fds[2 + i] = c->io.child[i] >= 0 ? c->io.child[i] : host.null_fd;
+		streams |= (uint32_t)(c->io.child[i] >= 0) << i;
+	}
 	if (c->cgroup_v2 >= 0)
 		fds[count++] = c->cgroup_v2;
 	for (unsigned i = 0; c->cgroup_v2 < 0 && i < c->cgroup_count; i++)
@@ -57,7 +60,8 @@ static int ask(const struct container *c, const struct op_restore_clone *op, str
 					 .namespaces = c->sandbox->ns_flags & ~(uint64_t)CLONE_NEWPID,
 					 .cgroup_v2 = c->cgroup_v2 >= 0,
 					 .park = op->hold,
-					 .fail_at = op->fail_at };
+					 .fail_at = op->fail_at,
+					 .streams = streams };
 	return send_wanted(template->report.fd, &wanted, fds, count);
 }
 
@@ -70,8 +74,12 @@ int template_clone(struct container *c, const struct op_restore_clone *op, uint3
 	if (!template)
 		return -ESRCH;
 	*what = "a clone of a memory template needs a sandbox";
-	if (c->sandbox->ns_pidfd < 0 || op->hold > 1)
+	if (!c->sandbox || c->sandbox->ns_pidfd < 0 || op->hold > 1)
 		return -EINVAL;
+	*what = "a clone of a memory template cannot enter a user namespace";
+	if (c->sandbox->ns_flags & CLONE_NEWUSER)
+		return -EINVAL;
+	*what = "asking its memory template";
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	struct process *p = process_expect(c, index);

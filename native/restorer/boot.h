@@ -32,7 +32,7 @@ struct restore_wanted {
 	uint32_t cgroup_v2;  /* 1: the sixth descriptor is a directory to be cloned into */
 	uint32_t park;
 	uint32_t fail_at;
-	uint32_t pad;
+	uint32_t streams; /* bit n: stream n is connected; the descriptor that stands for another is not used */
 };
 
 enum { WANTED_FDS = 5, WANTED_FDS_MAX = 24 };

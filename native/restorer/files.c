@@ -5,6 +5,7 @@
 #include "sys.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <linux/time_types.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -15,6 +16,21 @@
 #define NANOSECONDS 1000000000ULL
 /* <sys/timerfd.h> has its inline libc. */
 #define TIMERFD_SET_TICKS 0x40085400
+
+int open_plain(const char *path, uint32_t flags)
+{
+	struct open_how how;
+	const uint32_t waits = flags & (O_PATH | O_NONBLOCK) ? 0 : O_NONBLOCK;
+	memset(&how, 0, sizeof(how));
+	how.flags = flags | waits | O_NOCTTY;
+	if (flags & O_PATH)
+		how.flags = flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	how.resolve = RESOLVE_NO_SYMLINKS;
+	int fd = (int)must(call(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)));
+	if (waits)
+		must(call(SYS_fcntl, fd, F_SETFL, flags));
+	return fd;
+}
 
 static void place(int from, uint32_t to)
 {
@@ -45,7 +61,7 @@ static void set_options(const struct restore_file *f, uint32_t fd)
 
 static int open_path(const struct restore_file *f)
 {
-	int fd = (int)must(call(SYS_openat, AT_FDCWD, DATA(f->text), f->flags | O_NOCTTY));
+	int fd = open_plain(DATA(f->text), f->flags);
 	if (f->a != NOTHING)
 		must(call(SYS_lseek, fd, f->a, 0));
 	return fd;
@@ -107,19 +123,26 @@ static int open_inotify(const struct restore_file *f)
 	return fd;
 }
 
+/* The socket's own mode becomes the path's: by the time that this could be set, something else may be there. */
+static void bind_path(const struct restore_file *f, int fd)
+{
+	const char *path = DATA(f->text) + 2; /* after the family */
+	call(SYS_unlinkat, AT_FDCWD, path, 0); /* the dumped one's */
+	must(call(SYS_fchmod, fd, f->e));
+	must(call(SYS_umask, 0));
+	must(call(SYS_bind, fd, DATA(f->text), f->length));
+	must(call(SYS_umask, HEADER->umask));
+	must(call(SYS_fchownat, AT_FDCWD, path, f->c >> 32, (uint32_t)f->c, AT_SYMLINK_NOFOLLOW));
+}
+
 static int open_socket(const struct restore_file *f)
 {
 	int fd = (int)must(call(SYS_socket, f->a, f->b | f->flags, f->kind == FILE_KIND_PATH_SOCKET ? 0 : f->c));
 	set_options(f, (uint32_t)fd);
-	const char *path = DATA(f->text) + 2; /* after the family */
 	if (f->kind == FILE_KIND_PATH_SOCKET)
-		call(SYS_unlinkat, AT_FDCWD, path, 0); /* the dumped one's */
-	if (f->length)
+		bind_path(f, fd);
+	else if (f->length)
 		must(call(SYS_bind, fd, DATA(f->text), f->length));
-	if (f->kind == FILE_KIND_PATH_SOCKET) {
-		must(call(SYS_fchmodat, AT_FDCWD, path, f->e));
-		must(call(SYS_fchownat, AT_FDCWD, path, f->c >> 32, (uint32_t)f->c, AT_SYMLINK_NOFOLLOW));
-	}
 	if (f->d != NOTHING)
 		must(call(SYS_listen, fd, f->d));
 	return fd;
@@ -128,15 +151,15 @@ static int open_socket(const struct restore_file *f)
 static void open_pipe(const struct restore_file *f, uint32_t read_end, uint32_t write_end)
 {
 	int made[2];
-	must(call(SYS_pipe2, made, 0));
+	must(call(SYS_pipe2, made, O_NONBLOCK)); /* what does not fit must not keep us waiting */
 	place_pair(made, read_end, write_end);
 	if (f->a)
 		must(call(SYS_fcntl, write_end, 1031 /* F_SETPIPE_SZ */, f->a));
 	if (f->length && must(call(SYS_write, write_end, DATA(f->text), f->length)) != (long)f->length)
 		fail(-EIO);
-	if (f[0].flags)
+	if (f[0].flags != O_NONBLOCK)
 		must(call(SYS_fcntl, read_end, F_SETFL, f[0].flags));
-	if (f[1].flags)
+	if (f[1].flags != O_NONBLOCK)
 		must(call(SYS_fcntl, write_end, F_SETFL, f[1].flags));
 }
 
@@ -151,24 +174,29 @@ static void open_socketpair(const struct restore_file *f, uint32_t first, uint32
 	must(call(SYS_fcntl, second, F_SETFL, f[1].flags));
 }
 
+/* eventfd2 takes no more than 32 bits. */
+static int open_eventfd(const struct restore_file *f)
+{
+	const uint64_t counter = f->a;
+	int fd = (int)must(call(SYS_eventfd2, counter <= UINT32_MAX ? counter : 0, f->flags));
+	if (counter > UINT32_MAX)
+		must(call(SYS_write, fd, &counter, sizeof(counter)));
+	return fd;
+}
+
+/* A stream that is connected to nothing is the container's own /dev/null: the host's node is not the container's to have. */
 static int open_stream(const struct restore_file *f)
 {
-	int fd = (int)must(call(SYS_fcntl, BOOT->stdio[f->a], F_DUPFD, 0));
+	int stream = BOOT->stdio[f->a];
+	if (stream < 0)
+		return open_plain("/dev/null", O_RDWR | f->flags);
+	int fd = (int)must(call(SYS_fcntl, stream, F_DUPFD, 0));
 	if (f->flags)
 		must(call(SYS_fcntl, fd, F_SETFL, f->flags));
 	return fd;
 }
 
 /* eventfd2(2) takes 32 bits. */
-static int open_counter(const struct restore_file *f)
-{
-	int fd = (int)must(call(SYS_eventfd2, 0, f->flags));
-	uint64_t counter = f->a;
-	if (counter)
-		must(call(SYS_write, fd, &counter, sizeof(counter)));
-	return fd;
-}
-
 static int open_single(const struct restore_file *f)
 {
 	uint64_t mask = f->a;
@@ -178,7 +206,7 @@ static int open_single(const struct restore_file *f)
 	case FILE_KIND_OPEN:
 		return open_path(f);
 	case FILE_KIND_EVENTFD:
-		return open_counter(f);
+		return open_eventfd(f);
 	case FILE_KIND_TIMERFD:
 		return open_timer(f);
 	case FILE_KIND_SIGNALFD:
@@ -247,10 +275,11 @@ static void watch_files(void)
 	stage("watching for events, file");
 	for (uint32_t i = 0; i < HEADER->files_count; i++) {
 		const struct restore_watch *w = TABLE(watches, struct restore_watch) + f[i].first;
+		d = first_of(d, i);
 		BOOT->index = i + 1;
 		for (uint32_t k = 0; f[i].kind == FILE_KIND_EPOLL && k < f[i].count; k++) {
 			struct epoll_event event = { .events = w[k].b, .data.u64 = w[k].data };
-			must(call(SYS_epoll_ctl, first_of(d, i)->fd, EPOLL_CTL_ADD, w[k].a, &event));
+			must(call(SYS_epoll_ctl, d->fd, EPOLL_CTL_ADD, w[k].a, &event));
 		}
 	}
 }
@@ -276,6 +305,8 @@ static void give_streams(void)
 	const struct restore_header *h = HEADER;
 	stage("giving the streams to the user");
 	for (int i = 0; i < 3 && h->uid != 0; i++) {
+		if (BOOT->stdio[i] < 0)
+			continue;
 		long error = call(SYS_fchown, BOOT->stdio[i], h->uid, -1);
 		if (is_error(error) && error != -EPERM && error != -EROFS)
 			fail(error);
@@ -298,6 +329,8 @@ void files_give(void)
 	watch_files();
 	give_streams();
 	stage("closing what is not the process's");
-	for (int i = 0; i < 3; i++)
-		must(call(SYS_close, BOOT->stdio[i]));
+	for (int i = 0; i < 3; i++) {
+		if (BOOT->stdio[i] >= 0)
+			must(call(SYS_close, BOOT->stdio[i]));
+	}
 }

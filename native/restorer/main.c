@@ -105,7 +105,8 @@ static void receive(struct restore_wanted *wanted, struct wanted_fds *fds)
 	fds->count = 0;
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		fds->count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	memcpy(fds->fd, CMSG_DATA(c), (size_t)fds->count * sizeof(int));
+	if (fds->count > 0)
+		memcpy(fds->fd, CMSG_DATA(c), (size_t)fds->count * sizeof(int));
 	if (n != sizeof(*wanted) || fds->count < WANTED_FDS)
 		fail(-EBADMSG);
 }
@@ -133,7 +134,7 @@ static void enter(const struct restore_wanted *wanted, const struct wanted_fds *
 	if (wanted->namespaces)
 		must(call(SYS_setns, fds->fd[1], wanted->namespaces));
 	for (int i = 0; i < 3; i++)
-		boot->stdio[i] = move_high(fds->fd[2 + i]);
+		boot->stdio[i] = wanted->streams >> i & 1 ? move_high(fds->fd[2 + i]) : -1;
 	must(call(SYS_close_range, 0, HEADER->first_free_fd, 0));
 }
 

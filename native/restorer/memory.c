@@ -38,7 +38,7 @@ static int open_mapped(struct opened *last, uint32_t path, int flags)
 		call(SYS_close, last->fd);
 	last->path = path;
 	last->flags = flags;
-	last->fd = (int)must(call(SYS_openat, AT_FDCWD, DATA(path), flags | O_CLOEXEC | O_NOCTTY));
+	last->fd = open_plain(DATA(path), (uint32_t)flags | O_CLOEXEC);
 	return last->fd;
 }
 

@@ -26,7 +26,9 @@ void self_place(void)
 	if (h->sid == h->pid && call(SYS_getsid, 0) != (long)h->pid)
 		must(call(SYS_setsid));
 	stage("entering the working directory");
-	must(call(SYS_chdir, DATA(h->cwd)));
+	int cwd = open_plain(DATA(h->cwd), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	must(call(SYS_fchdir, cwd));
+	must(call(SYS_close, cwd));
 	must(call(SYS_umask, h->umask));
 }
 
@@ -34,7 +36,7 @@ void self_program(void)
 {
 	const struct restore_header *h = HEADER;
 	stage("opening the program");
-	int exe = (int)must(call(SYS_openat, AT_FDCWD, DATA(h->exe), O_RDONLY | O_CLOEXEC));
+	int exe = open_plain(DATA(h->exe), O_RDONLY | O_CLOEXEC);
 	struct prctl_mm_map map = {
 		.start_code = h->start_code,
 		.end_code = h->end_code,
@@ -141,13 +143,16 @@ static void set_ids(void)
 	must(call(SYS_setresuid, h->uid, h->euid, h->suid));
 	if (h->fsuid != h->euid)
 		must(call(SYS_setfsuid, h->fsuid));
-	/* It is one of the securebits. */
-	must(call(SYS_prctl, PR_SET_KEEPCAPS, (h->securebits & SECBIT_KEEP_CAPS) != 0));
+	/* kept, it would spare the process's capabilities from the next change of user as well */
+	must(call(SYS_prctl, PR_SET_KEEPCAPS, h->securebits >> SECURE_KEEP_CAPS & 1));
+	/* the kernel may have been told to let the user trace who changes its ids (fs.suid_dumpable) */
+	must(call(SYS_prctl, PR_SET_DUMPABLE, 0));
 }
 
 static void set_ambient(void)
 {
 	stage("raising ambient capabilities");
+	must(call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
 	for (uint32_t cap = 0; cap < CAPABILITIES; cap++) {
 		if (HEADER->ambient >> cap & 1)
 			must(call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0));

@@ -1,5 +1,6 @@
 /* System calls without libc, and what every file of the restorer uses. */
 #pragma once
+#define _GNU_SOURCE
 #include "boot.h"
 #include <errno.h>
 #include <stdbool.h>
@@ -70,6 +71,10 @@ static inline long must(long result)
 		fail(result);
 	return result;
 }
+
+/* Opens a path as it was dumped, which had no links on its way: one that is there now was put there since. What is not
+ * what it was, such as a FIFO, must not keep us waiting either: opened without O_NONBLOCK, it is taken off again. */
+int open_plain(const char *path, uint32_t flags);
 
 /* Compilers call these, too. */
 void *memcpy(void *to, const void *from, size_t n);

@@ -1,9 +1,10 @@
 /*
  * Threads, and the way out. The leader makes all others with their dumped ids; each sets what only it can and waits.
- * When all wait the leader gives them the filters (TSYNC: a filter says what threads may be made with), the process its
- * dumpability, tells the launcher, and lets them go. Everyone leaves through rt_sigreturn, which takes registers, FPU,
+ * When all wait the leader gives them the filters (TSYNC: a filter says what threads may be made with), tells the launcher,
+ * gives the process its dumpability, and lets them go. Everyone leaves through rt_sigreturn, which takes registers, FPU,
  * mask and alternate stack from a frame that the compiler has written. After the filters only these are called:
- * capset (without no_new_privs), prctl, sendto, close, munmap, futex, rt_sigreturn; emit.ts makes sure that they may be.
+ * seccomp (for another filter), capset (without no_new_privs), munmap, sendto, close, prctl, futex, rt_sigreturn; emit.ts
+ * makes sure that they may be.
  *
  *     leader                              threads
  *       |-- clone3(set_tid) ------------->  set what is theirs, drop capabilities
@@ -70,12 +71,16 @@ static void set_own(const struct restore_thread *t)
 		must(call(SYS_prctl, PR_SET_PDEATHSIG, t->death_signal));
 }
 
-/* Waits while `*word` is `value`, or for a moment. */
+/* Waits while `*word` is `value`, or for a moment. These two cannot fail, and nobody could be told when they did: all may
+ * be running by then. */
 static void wait_word(uint32_t *word, uint32_t value)
 {
-	long error = call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, 0);
-	if (is_error(error) && error != -EAGAIN && error != -EINTR)
-		fail(error);
+	raw_call(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, 0, 0, 0);
+}
+
+static void wake_word(uint32_t *word)
+{
+	raw_call(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, INT32_MAX, 0, 0, 0);
 }
 
 static void thread_main(const struct restore_thread *t) __attribute__((noreturn, used));
@@ -86,7 +91,7 @@ static void thread_main(const struct restore_thread *t)
 	set_own(t);
 	self_drop();
 	if (__atomic_sub_fetch(&boot->pending, 1, __ATOMIC_ACQ_REL) == 0)
-		must(call(SYS_futex, &boot->pending, FUTEX_WAKE_PRIVATE, 1));
+		wake_word(&boot->pending);
 	while (!__atomic_load_n(&boot->released, __ATOMIC_ACQUIRE))
 		wait_word(&boot->released, 0);
 	leave(frame);
@@ -161,14 +166,17 @@ void threads_release(void)
 	install_filters();
 	if (!HEADER->no_new_privs)
 		self_drop();
-	must(call(SYS_prctl, PR_SET_DUMPABLE, dumpable));
+	stage("dropping the tables");
+	memory_drop_tables();
 	stage("saying that it runs");
 	tell(REPORT_READY, 2 /* PHASE_RESTORED */, 0);
-	must(call(SYS_close, boot->report_fd));
-	memory_drop_tables();
+	/* Nothing may fail any more. Dumpability is the last: before, a tracer in the same container would get at what is
+	 * the launcher's, its end of the reports among it. */
+	call(SYS_close, boot->report_fd);
+	call(SYS_prctl, PR_SET_DUMPABLE, dumpable);
 	if (!alone) {
 		__atomic_store_n(&boot->released, 1, __ATOMIC_RELEASE);
-		call(SYS_futex, &boot->released, FUTEX_WAKE_PRIVATE, INT32_MAX);
+		wake_word(&boot->released);
 	}
 	leave(frame);
 }

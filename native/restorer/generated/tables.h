@@ -186,9 +186,8 @@ _Static_assert(sizeof(struct restore_filter) == 16, "filter");
 
 struct restore_group {
 	uint32_t gid;
-	uint32_t pad;
 };
-_Static_assert(sizeof(struct restore_group) == 8, "group");
+_Static_assert(sizeof(struct restore_group) == 4, "group");
 
 struct restore_auxv {
 	uint64_t value;

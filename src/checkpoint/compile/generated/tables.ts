@@ -314,7 +314,7 @@ export interface GroupRecord {
   readonly gid: number;
 }
 
-export const GROUP_BYTES = 8;
+export const GROUP_BYTES = 4;
 
 export function writeGroup(view: DataView, at: number, value: GroupRecord): void {
   view.setUint32(at + 0, value.gid, true);
