@@ -3,7 +3,7 @@
  * process, its cgroups or its mounts is left; or, where failing does no harm, the process runs as it should.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { statSync } from "node:fs";
+
 import type { ReadyCheckpoint } from "../src/checkpoint/index.ts";
 import { findCriu, Machine } from "./support/machine.ts";
 import { confinement, confinementLike, installIngredients, type Outcome, Restores } from "./support/restore-plans.ts";

@@ -81,7 +81,7 @@ export class Restores {
   async output(id: string): Promise<string> {
     const place = this.#places.get(id) ?? this.#machine.daemon.containers.place(id);
     const parts: Uint8Array[] = [];
-    for await (const { bytes } of readLog(place.log, { follow: false })) parts.push(bytes);
+    for await (const { bytes } of readLog(place.log, { follow: false, ended: async () => {} })) parts.push(bytes);
     return Buffer.concat(parts).toString();
   }
 
@@ -128,8 +128,8 @@ export class Restores {
     const id = newContainerId();
     const own = tablesOf(ready.manifest, this.#machine.daemon.store.directoryOf(ready.manifest.id));
     const { tables = own.tables } = how;
-    const { lowers } = ready.restoredSpec;
-    const plan = templatePlan({ cgroups: this.#cgroups, id, lowers, ...own, tables, oomScore: 0 });
+    const { lowers, hooks } = ready.restoredSpec;
+    const plan = templatePlan({ cgroups: this.#cgroups, id, lowers, hooks, ...own, tables, oomScore: 0 });
     const failing = plan.map((op): Op => (op.kind === "restore" ? { ...op, failAt } : op));
     return this.#run(id, failing, cleanupPlan(this.#cgroups, id), Stdio.none);
   }
