@@ -60,7 +60,7 @@ export interface TemplatePlace extends Tables {
   /** Directories of the dumped process's root, top first: mapped files are opened in it, and nothing is written. */
   readonly lowers: readonly string[];
   /** The container's hooks: a program may have mapped some of them. */
-  readonly hooks: string | undefined;
+  readonly hooks?: string | undefined;
   readonly oomScore: number;
 }
 
