@@ -62,9 +62,12 @@ static int move_above(int fd, const struct restore_header *h)
 static int keep_descriptors(struct child *child, const struct restore_header *h, struct restore_boot *boot)
 {
 	const struct streams *io = &child->container->io;
-	int keep[4 + ARRAY_LEN(child->pack_fds)];
+	int keep[5 + ARRAY_LEN(child->pack_fds)];
 	size_t count = 0;
 	keep[count++] = boot->report_fd = move_above(child->report_fd, h);
+	boot->proc_fd = boot->offsets_fd = -1;
+	if (boot->as_template)
+		keep[count++] = boot->proc_fd = move_above(host.proc_fd, h);
 	for (int i = 0; i < 3; i++) {
 		boot->stdio[i] = -1;
 		if (!boot->as_template && io->child[i] >= 0)

@@ -12,6 +12,10 @@ struct restore_boot {
 	uint64_t tables_bytes;
 	int32_t report_fd; /* all descriptors stand at header.first_free_fd or above */
 	int32_t stdio[3];  /* -1: none */
+	int32_t proc_fd;   /* the host's /proc, in a template and until its clones need it no more */
+	int32_t offsets_fd; /* see clock.c */
+	int64_t clock_shift[2]; /* how far the sandbox's clocks are ahead of the host's, ns */
+	int64_t held_at[2];
 	uint32_t as_template;
 	uint32_t park;	   /* stop before the threads are made, and wait for a packet */
 	uint32_t fail_at;  /* for tests: that system call fails with EIO; 0: none does */

@@ -77,9 +77,8 @@ static uint64_t nanoseconds(const struct __kernel_timespec *time)
 	return (uint64_t)time->tv_sec * NANOSECONDS + (uint64_t)time->tv_nsec;
 }
 
-static int open_timer(const struct restore_file *f)
+static void start_timer(const struct restore_file *f, uint32_t fd)
 {
-	int fd = (int)must(call(SYS_timerfd_create, f->a, f->flags));
 	uint64_t ticks = f->d, left = f->c;
 	struct __kernel_timespec now = { 0, 0 };
 	/* It is due, and its next round begins when it is read. */
@@ -92,7 +91,6 @@ static int open_timer(const struct restore_file *f)
 		must(call(SYS_timerfd_settime, fd, f->e, &timer, 0));
 	if (ticks)
 		must(call(SYS_ioctl, fd, TIMERFD_SET_TICKS, &ticks));
-	return fd;
 }
 
 /* Watch descriptors count up; those of watches that are gone are passed over. */
@@ -208,7 +206,7 @@ static int open_single(const struct restore_file *f)
 	case FILE_KIND_EVENTFD:
 		return open_eventfd(f);
 	case FILE_KIND_TIMERFD:
-		return open_timer(f);
+		return (int)must(call(SYS_timerfd_create, f->a, f->flags));
 	case FILE_KIND_SIGNALFD:
 		return (int)must(call(SYS_signalfd4, -1, &mask, 8, f->flags));
 	case FILE_KIND_INOTIFY:
@@ -332,5 +330,17 @@ void files_give(void)
 	for (int i = 0; i < 3; i++) {
 		if (BOOT->stdio[i] >= 0)
 			must(call(SYS_close, BOOT->stdio[i]));
+	}
+}
+
+void files_start_timers(void)
+{
+	const struct restore_file *f = TABLE(files, struct restore_file);
+	const struct restore_descriptor *d = TABLE(descriptors, struct restore_descriptor);
+	stage("starting the timer of file");
+	for (uint32_t i = 0; i < HEADER->files_count; i++) {
+		BOOT->index = i + 1;
+		if (f[i].kind == FILE_KIND_TIMERFD)
+			start_timer(&f[i], first_of(d, i)->fd);
 	}
 }

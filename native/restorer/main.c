@@ -6,6 +6,7 @@
  *     memory.c   mappings, pages, what is known of them
  *     files.c    descriptors
  *     self.c     session, program, limits, signals, credentials
+ *     clock.c    the clocks of who has waited
  *     threads.c  threads, filters, and the way out
  */
 #include "sys.h"
@@ -131,8 +132,10 @@ static void enter(const struct restore_wanted *wanted, const struct wanted_fds *
 	for (int i = WANTED_FDS; i < fds->count && !wanted->cgroup_v2; i++)
 		must(call(SYS_write, fds->fd[i], "0", 1));
 	stage("entering the sandbox");
+	clock_before_sandbox();
 	if (wanted->namespaces)
 		must(call(SYS_setns, fds->fd[1], wanted->namespaces));
+	clock_in_sandbox((wanted->namespaces & CLONE_NEWTIME) != 0);
 	for (int i = 0; i < 3; i++)
 		boot->stdio[i] = wanted->streams >> i & 1 ? move_high(fds->fd[2 + i]) : -1;
 	must(call(SYS_close_range, 0, HEADER->first_free_fd, 0));
@@ -179,9 +182,11 @@ static void serve(void)
 static void wait_parked(void)
 {
 	char go;
+	clock_hold();
 	tell(REPORT_PARKED, 0, 0);
 	if (call(SYS_recvfrom, BOOT->report_fd, &go, 1, 0, 0, 0) != 1)
 		raw_call(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+	clock_go_on();
 }
 
 void restorer_main(void) __attribute__((noreturn, used));
@@ -204,6 +209,8 @@ void restorer_main(void)
 	memory_advise();
 	if (BOOT->park)
 		wait_parked();
+	files_start_timers();
+	self_start_timers();
 	threads_make();
 	threads_release();
 }

@@ -10,11 +10,14 @@
 
 enum { CHECKPOINT_RESTORE = 40, SYS_ADMIN = 21, CAPABILITIES = 64 };
 
-/* See threads.c: who gives itself a thread with a certain id, or a filter without no_new_privs, needs these until then. */
+/* See threads.c: who gives itself a thread with a certain id, or a filter without no_new_privs, needs these until then,
+ * and so does who will enter another time namespace. */
 static uint64_t kept_capabilities(void)
 {
 	uint64_t kept = 1ULL << CHECKPOINT_RESTORE;
 	if (HEADER->filters_count > 0 && !HEADER->no_new_privs)
+		kept |= 1ULL << SYS_ADMIN;
+	if (BOOT->park && BOOT->offsets_fd >= 0)
 		kept |= 1ULL << SYS_ADMIN;
 	return kept;
 }
@@ -92,7 +95,7 @@ static void set_limits(void)
 	}
 }
 
-static void set_timers(void)
+void self_start_timers(void)
 {
 	const struct restore_itimer *t = TABLE(itimers, struct restore_itimer);
 	stage("setting timer");
@@ -164,7 +167,6 @@ void self_become(void)
 	const struct restore_header *h = HEADER;
 	set_signals();
 	set_limits();
-	set_timers();
 	cut_bounding();
 	stage("setting securebits");
 	if (h->securebits)

@@ -96,6 +96,14 @@ void self_program(void);
 void self_become(void);
 /* Of one thread: those that only making threads took. */
 void self_drop(void);
+/* Timers begin to run. */
+void files_start_timers(void);
+void self_start_timers(void);
+/* clock.c */
+void clock_before_sandbox(void);
+void clock_in_sandbox(bool own);
+void clock_hold(void);
+void clock_go_on(void);
 /* threads.c */
 void threads_frames(void);
 void threads_make(void);
