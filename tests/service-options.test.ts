@@ -57,7 +57,7 @@ test.skipIf(why !== "")(`a service has its options, started cold and restored${w
     const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
     expect([await get("/count"), await get("/write"), await get("/read")]).toEqual(["1", "written", "none"]);
     const [service] = JSON.parse((await installed.thaw("services", "--json")).stdout);
-    expect(service.engine).toBe(when === "never" ? "cold" : "criu");
+    expect(service.engine).toBe(when === "never" ? "cold" : "thaw");
     expect(service.lastWake.result).not.toBe("fallback");
     const [{ State, Mounts, Config }] = JSON.parse((await installed.thaw("inspect", "opt-web")).stdout);
     const proc = (name: string) => readFileSync(`/proc/${State.Pid}/${name}`, "utf8");
