@@ -164,7 +164,7 @@ test.skipIf(process.getuid?.() !== 0)("a full disk leaves nothing half made", as
   await execOk(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", paths.data]);
   try {
     const { id, dir } = await store.begin("big");
-    const room = await writeFile(join(dir, "images/pages-1.img"), Buffer.alloc(1 << 20)).catch(() => "full");
+    const room = await writeFile(join(dir, "images/pages-1.img"), Buffer.alloc(1 << 20, 7)).catch(() => "full");
     expect(room).toBe("full");
     expect(await code(store.commit(id, await draft("big")))).toBe("NO_SPACE");
     expect(await readdir(paths.tmp)).toEqual([]);
