@@ -33,6 +33,9 @@ const WORTH_SHARING = 1 / 8;
 /** Hashes that are read for one new pages file, newest packs first: those of 128 GB of memory. */
 const MOST_HASH_BYTES = 256 * 1024 * 1024;
 
+/** Packs of others that one checkpoint needs; whoever reads it opens them all. */
+const MOST_PACKS = 256;
+
 /** The packs of a data directory. */
 export class PackStore {
   readonly #directory: string;
@@ -123,8 +126,13 @@ export class PackStore {
     const full = hashes.reduce((count, hash) => count + (hash === ZERO ? 0 : 1), 0);
     const matches = matcher.matches();
     if (sum(matches) < full * WORTH_SHARING) return [];
+    const packs = new Set<string>();
     const same: Match[] = [];
-    for (const match of matches) if (await this.#same(file, match)) same.push(match);
+    for (const match of matches) {
+      if (!packs.has(match.pack) && packs.size === MOST_PACKS) continue;
+      packs.add(match.pack);
+      if (await this.#same(file, match)) same.push(match);
+    }
     return same;
   }
 
