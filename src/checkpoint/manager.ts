@@ -13,6 +13,7 @@ import { xsaveLayout } from "./compile/cpu.ts";
 import { compileImages } from "./compile/index.ts";
 import type { XsaveLayout } from "./compile/understand.ts";
 import type { CriuInstallation } from "./criu/verify.ts";
+import { describe, storedIn } from "./describe.ts";
 import { draft, specOf } from "./draft.ts";
 import { CompiledEngine } from "./engine/compiled.ts";
 import { CriuEngine } from "./engine/criu.ts";
@@ -311,11 +312,9 @@ export class Checkpoints implements CheckpointManager {
   }
 
   async #describe(manifest: CheckpointManifest): Promise<CheckpointInfo> {
-    const { id, name, createdAt, image, containerName, frozenMs, pagesBytes } = manifest;
-    const { engine, reasons } = await this.#engineOf(manifest);
-    const sizeBytes = manifest.imagesBytes + manifest.upperBytes;
-    const info = { id, name, createdAt, image, containerName, sizeBytes, pagesBytes, engine, reasons, frozenMs };
-    return { ...info, incompatibilities: await this.#incompatibilities(manifest) };
+    const stored = await storedIn(this.#deps.store.directoryOf(manifest.id));
+    const chosen = await this.#engineOf(manifest);
+    return { ...describe({ ...manifest, ...chosen }, stored), incompatibilities: await this.#incompatibilities(manifest) };
   }
 
   /** What was found when it was made, unless one engine alone may be used now. */

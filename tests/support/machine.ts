@@ -10,6 +10,7 @@ import { join } from "node:path";
 import {
   CheckpointStore,
   Checkpoints,
+  type CompileHook,
   type CriuInstallation,
   installCriu,
   placeKdat,
@@ -66,6 +67,8 @@ export class Machine {
   readonly root: string;
   readonly paths: Paths;
   readonly logged: string[] = [];
+  /** What looks at dumps; nothing when not set. */
+  compile: CompileHook | undefined;
   readonly #directory: string;
   readonly #criu: CriuInstallation;
   readonly #engine: string | undefined;
@@ -235,7 +238,10 @@ export class Machine {
     const database = openDatabase(paths.database);
     const cgroups = this.#cgroups;
     const containers = new Containers({ database, launcher: client, cgroups, paths });
-    const store = new CheckpointStore(paths, database);
+    const compile: CompileHook = async (directory, draft) => {
+      return (await this.compile?.(directory, draft)) ?? { engine: "criu", reasons: [] };
+    };
+    const store = new CheckpointStore(paths, database, compile);
     const usedBy = (name: string) => services.userOf(name);
     const criu = async () => this.#criu;
     const checkpoints = new Checkpoints({
