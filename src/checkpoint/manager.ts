@@ -125,6 +125,15 @@ export class Checkpoints implements CheckpointManager {
     }
   }
 
+  /**
+   * Whether a dump may be tried at all: for who waits for something before it.
+   * @throws ThawError WRONG_STATE, CHECKPOINT_FAILED, NAME_IN_USE, INVALID.
+   */
+  refuseUndumpable(container: Container, checkpoint: string): void {
+    checkDumpable(container);
+    this.#deps.store.refuseTaken(checkpoint);
+  }
+
   /** Undoes what an earlier daemon left half-done. To be called once, when containers are reconciled. */
   async recover(): Promise<string[]> {
     await recoverDumps(this.#deps.client, this.#deps.containers, this.#deps.runDir);
@@ -314,7 +323,10 @@ export class Checkpoints implements CheckpointManager {
   async #describe(manifest: CheckpointManifest): Promise<CheckpointInfo> {
     const stored = await storedIn(this.#deps.store.directoryOf(manifest.id));
     const chosen = await this.#engineOf(manifest);
-    return { ...describe({ ...manifest, ...chosen }, stored), incompatibilities: await this.#incompatibilities(manifest) };
+    return {
+      ...describe({ ...manifest, ...chosen }, stored),
+      incompatibilities: await this.#incompatibilities(manifest),
+    };
   }
 
   /** What was found when it was made, unless one engine alone may be used now. */

@@ -71,7 +71,7 @@ export class CheckpointStore {
    * @throws ThawError INVALID for a malformed name, NAME_IN_USE, NO_SPACE.
    */
   async begin(name: string): Promise<PendingCheckpoint> {
-    this.#refuseTaken(parseCheckpointName(name));
+    this.refuseTaken(name);
     const id = randomBytes(16).toString("hex");
     this.#pending.add(id);
     const dir = this.#temporary(id);
@@ -91,7 +91,7 @@ export class CheckpointStore {
     return await this.#orDiscard(id, async () => {
       const manifest = await seal({ packs: this.#packs, compile: this.#compile }, this.#temporary(id), id, draft);
       await mkdir(this.#paths.checkpoints, { recursive: true, mode: 0o700 });
-      this.#refuseTaken(manifest.name);
+      this.refuseTaken(manifest.name);
       await rename(this.#temporary(id), this.directoryOf(id));
       await syncFileSystem(this.#paths.checkpoints);
       this.#insert(manifest);
@@ -195,9 +195,10 @@ export class CheckpointStore {
     return row;
   }
 
-  #refuseTaken(name: string): void {
-    if (this.#database.query("SELECT 1 FROM checkpoints WHERE name = ?").get(name) === null) return;
-    throw nameInUse(name);
+  /** @throws ThawError INVALID for a malformed name, NAME_IN_USE. */
+  refuseTaken(name: string): void {
+    const known = this.#database.query("SELECT 1 FROM checkpoints WHERE name = ?").get(parseCheckpointName(name));
+    if (known !== null) throw nameInUse(name);
   }
 
   async #orDiscard<T>(id: string, work: () => Promise<T>): Promise<T> {

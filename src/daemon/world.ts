@@ -15,6 +15,7 @@ import { ImageStore, LayerStore } from "../image/index.ts";
 import { ensureLauncher, type LauncherClient, Listeners } from "../launcher/index.ts";
 import { initLayerDir } from "../rootfs/index.ts";
 import { Cgroups, detectCgroups } from "../sandbox/index.ts";
+import { dumpWhen } from "../service/dump-when.ts";
 import { Services } from "../service/manager.ts";
 import { DaemonControl, type Life } from "./control.ts";
 import { DaemonImages } from "./images.ts";
@@ -61,13 +62,14 @@ export class World {
       usedBy: (name) => services.userOf(name),
       log: (line) => log.info(line),
     });
+    const gateway = new LauncherGateway(launcher, paths.run);
     const services: Services = new Services({
       database,
       client: launcher,
       cgroups,
       containers,
       checkpoints,
-      gateway: new LauncherGateway(launcher, paths.run),
+      gateway,
       resolve: (spec) => serviceImages.resolve(spec),
       log: (line) => log.info(line),
     });
@@ -85,6 +87,7 @@ export class World {
       containers,
       volumes: containers.volumes,
       checkpoints,
+      dumpWhen: (request, signal) => dumpWhen({ containers, checkpoints, gateway }, request, signal),
       services,
       images: daemonImages,
       control,

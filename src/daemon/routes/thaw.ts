@@ -27,6 +27,7 @@ type ServiceRoutes = "serviceList" | "serviceUp" | "serviceInspect" | "serviceSl
 
 export function checkpointRoutes({
   checkpoints,
+  dumpWhen,
   containers,
   images,
 }: Parts): Record<CheckpointRoutes & RouteName, Handler> {
@@ -34,8 +35,8 @@ export function checkpointRoutes({
     checkpointList: async (call) => call.json(await checkpoints.list()),
     checkpointInspect: async (call) => call.json(await checkpoints.get(call.param("name"))),
     checkpointCreate: async (call) => {
-      const { container, name, ...options } = await call.body(checkpointCreateSchema);
-      call.json(await checkpoints.create(container, name, options), 201);
+      const { name, ...request } = await call.body(checkpointCreateSchema);
+      call.json(await dumpWhen({ ...request, checkpoint: name }, call.signal), 201);
     },
     checkpointRemove: async (call) => {
       await checkpoints.remove(call.param("name"));
