@@ -48,6 +48,30 @@ export type CheckpointCreateRequest = z.input<typeof checkpointCreateSchema>;
 /** Body of POST /thaw/v1/checkpoints/{name}/restore. The answer is a container's details. */
 export const restoreSchema = z.strictObject({ containerName: nameSchema.optional() });
 
+/** Body of POST /thaw/v1/checkpoints/{name}/export: a file of the daemon's machine that does not exist yet. */
+export const checkpointExportSchema = z.strictObject({ file: pathSchema });
+
+/** Answer to it. */
+export interface CheckpointExportAnswer {
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Body of POST /thaw/v1/checkpoints/import. The answer is the checkpoint. */
+export const checkpointImportSchema = z.strictObject({
+  file: pathSchema,
+  name: nameSchema.optional(),
+  /** Take it although its container reaches for more of the machine than others do. */
+  trust: z.boolean().default(false),
+  /** What the file must be, hexadecimal. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, { error: "expected 64 lower-case hexadecimal digits" })
+    .optional(),
+});
+
 export type CheckpointAnswer = CheckpointInfo;
 
 const limitSchema = z.number().min(0).optional();

@@ -174,6 +174,11 @@ export class CheckpointStore {
     return join(this.#paths.checkpoints, CheckpointId.parse(id));
   }
 
+  /** A directory for passing things, not made yet; the caller removes it, or after a crash `sweep`. */
+  scratch(): string {
+    return this.#temporary(randomBytes(16).toString("hex"));
+  }
+
   #temporary(id: string): string {
     return join(this.#paths.tmp, `${TMP_PREFIX}${id}`);
   }

@@ -4,6 +4,7 @@
  */
 import type { BuildRequest, BuildResult, ImageDetails, ImageRemoval, ImageSummary } from "../api/images.ts";
 import type { DaemonStatus } from "../api/thaw.ts";
+import type { Archives } from "../checkpoint/archive/index.ts";
 import type { CheckpointInfo, CheckpointManager } from "../checkpoint/types.ts";
 import type { ContainerManager } from "../container/types.ts";
 import type { ContainerVolumes } from "../container/volumes.ts";
@@ -64,6 +65,7 @@ export interface Control {
 export interface Parts {
   readonly containers: ContainerManager;
   readonly checkpoints: CheckpointManager;
+  readonly archives: Pick<Archives, "export" | "import">;
   /** Makes a checkpoint when the container has come so far. */
   readonly dumpWhen: (request: DumpRequest, signal: AbortSignal) => Promise<CheckpointInfo>;
   readonly services: ServiceManager;

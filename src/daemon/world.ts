@@ -3,6 +3,7 @@
  * the services, which may need what is made after it (`reconcileServices`).
  */
 import type { Database } from "bun:sqlite";
+import { Archives } from "../checkpoint/archive/index.ts";
 import { CheckpointStore, Checkpoints, type CriuInstallation, locateCriu, placeKdat } from "../checkpoint/index.ts";
 import { openDatabase } from "../common/database.ts";
 import { ThawError } from "../common/errors.ts";
@@ -87,6 +88,7 @@ export class World {
       containers,
       volumes: containers.volumes,
       checkpoints,
+      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers }),
       dumpWhen: (request, signal) => dumpWhen({ containers, checkpoints, gateway }, request, signal),
       services,
       images: daemonImages,

@@ -45,6 +45,11 @@ export class PageTable {
     return [...this.#recipes.keys()].filter((name) => !this.#plain.has(name)).sort();
   }
 
+  /** Pages of one pages file; 0 when there is none of that name. */
+  pagesOf(name: string): number {
+    return this.#recipes.get(name)?.pages ?? this.#plain.get(name) ?? 0;
+  }
+
   /** Pages of all pages files. */
   get pages(): number {
     const recipes = [...this.#recipes.values()].reduce((total, { pages }) => total + pages, 0);

@@ -1,5 +1,6 @@
-/** thaw checkpoint create | ls | inspect | rm */
+/** thaw checkpoint create | ls | inspect | rm | export | import */
 import type { CheckpointAnswer } from "../../api/thaw.ts";
+import { exportCheckpoint, importCheckpoint } from "../checkpoint-archive.ts";
 import { createCheckpoint } from "../checkpoint-create.ts";
 import { forEachName, makeCommand, makeGroup } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -8,12 +9,19 @@ import { ageText, bytesText, failedToo, plain, print, printJson, table } from ".
 export const command = (context: Context) =>
   makeGroup(
     "checkpoint",
-    "Make, list, show and remove checkpoints: running processes kept as files.",
+    "Make, list, show, remove and move checkpoints: running processes kept as files.",
     [
       ["thaw checkpoint create web warm", "dump the container web, which ends"],
       ["thaw restore warm", "and start it again where it was"],
     ],
-    [createCheckpoint(context), list(context), inspect(context), remove(context)],
+    [
+      createCheckpoint(context),
+      list(context),
+      inspect(context),
+      remove(context),
+      exportCheckpoint(context),
+      importCheckpoint(context),
+    ],
   );
 
 function list({ client }: Context) {

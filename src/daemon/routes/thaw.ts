@@ -3,7 +3,10 @@
  */
 import type { RouteName } from "../../api/routes.ts";
 import {
+  type CheckpointExportAnswer,
   checkpointCreateSchema,
+  checkpointExportSchema,
+  checkpointImportSchema,
   type DownAnswer,
   downQuerySchema,
   restoreSchema,
@@ -22,11 +25,14 @@ type CheckpointRoutes =
   | "checkpointCreate"
   | "checkpointInspect"
   | "checkpointRemove"
+  | "checkpointExport"
+  | "checkpointImport"
   | "checkpointRestore";
 type ServiceRoutes = "serviceList" | "serviceUp" | "serviceInspect" | "serviceSleep" | "projectDown";
 
 export function checkpointRoutes({
   checkpoints,
+  archives,
   dumpWhen,
   containers,
   images,
@@ -41,6 +47,14 @@ export function checkpointRoutes({
     checkpointRemove: async (call) => {
       await checkpoints.remove(call.param("name"));
       call.empty();
+    },
+    checkpointExport: async (call) => {
+      const { file } = await call.body(checkpointExportSchema);
+      call.json((await archives.export(call.param("name"), file, call.signal)) satisfies CheckpointExportAnswer);
+    },
+    checkpointImport: async (call) => {
+      const { name } = await archives.import(await call.body(checkpointImportSchema), call.signal);
+      call.json(await checkpoints.get(name), 201);
     },
     checkpointRestore: async (call) => {
       const { containerName } = await call.body(restoreSchema);
