@@ -73,11 +73,12 @@ export class Matcher {
     return found;
   }
 
-  /** A page that the new file has twice was found for one of them only: so from where one was found, on goes it by the hashes. */
+  /** A page that the new file has more than once was found for one of them, and is so for all. */
   #matchAt(first: number): Match | undefined {
-    const pack = this.#packs[this.#pack[first] ?? -1];
+    const known = this.#pageOf.get(this.#hashes[first] ?? ZERO) ?? -1;
+    const pack = this.#packs[this.#pack[known] ?? -1];
     if (pack === undefined) return undefined;
-    const packFirst = this.#page[first] ?? 0;
+    const packFirst = this.#page[known] ?? 0;
     let pages = 1;
     while (this.#continues(pack, first + pages, packFirst + pages)) pages++;
     return pages < SHORTEST ? undefined : { first, pack: pack.name, packFirst, pages };
