@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, readdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dumpStopped } from "../src/checkpoint/engine/dump.ts";
+import type { CompileHook } from "../src/checkpoint/index.ts";
 import { exec } from "../src/common/exec.ts";
 import { findCriu, Machine } from "./support/machine.ts";
 import { statusOf, until } from "./support/world.ts";
@@ -117,15 +118,23 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
     await checkpoints.remove("kept-1");
   });
 
-  test("a checkpoint that shares pages with others is put together for CRIU", async () => {
+  const compiles: Record<string, [string, CompileHook | undefined]> = {
+    "is put together for CRIU": ["no tables", async () => ({ engine: "thaw", reasons: [] })],
+    "is restored by its tables": ["tables", undefined],
+  };
+  test.each(Object.entries(compiles))("a checkpoint that shares pages with others %s", async (_, [kind, compile]) => {
     const { containers, checkpoints, store } = machine.daemon;
-    machine.compile = async () => ({ engine: "thaw", reasons: [] });
+    machine.compile = compile;
     const id = await counted("sharing", 2);
     await checkpoints.create(id, "sharing-1", { leaveRunning: true });
     expect(await machine.get(id, "/count")).toBe("3");
     await checkpoints.create(id, "sharing-2");
     machine.compile = undefined;
     const made = store.get("sharing-2");
+    const tables = made.files.some(({ path }) => path === "compiled/process.tables");
+    expect(tables).toBe(kind === "tables");
+    const chosen = await checkpoints.prepare("sharing-2");
+    expect(chosen.choice.engine.name).toBe(tables ? "thaw" : "criu");
     expect(made.files.map(({ path }) => path)).not.toContain("images/pages-1.img");
     const info = await checkpoints.get("sharing-2");
     expect(info).toMatchObject({ engine: "thaw", pagesBytes: made.pagesBytes, processes: 1, threads: 1 });

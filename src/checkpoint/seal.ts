@@ -19,9 +19,9 @@ export interface Compiled {
   readonly summary?: Partial<CheckpointSummary>;
   /**
    * Writes files into `compiled/`. Called last, when it is known where all pages are; only pages of checkpoints whose
-   * engine is not CRIU are shared.
+   * engine is not CRIU are shared. What it returns is kept in the manifest.
    */
-  readonly emit?: (pages: PageTable) => Promise<void>;
+  readonly emit?: (pages: PageTable) => Promise<CheckpointManifest["compiled"]>;
 }
 
 /**
@@ -32,7 +32,7 @@ export type CompileHook = (directory: string, draft: CheckpointDraft) => Promise
 
 export interface SealDeps {
   readonly packs: PackStore;
-  readonly compile: CompileHook | undefined;
+  readonly compile: CompileHook;
 }
 
 /** @throws ThawError INVALID, CHECKPOINT_FAILED, NO_SPACE. */
@@ -44,17 +44,18 @@ export async function seal(
 ): Promise<CheckpointManifest> {
   const draft = CheckpointDraft.safeParse(input);
   if (!draft.success) throw new ThawError("INVALID", `checkpoint ${input.name}: ${draft.error.message}`);
-  const compiled = await deps.compile?.(directory, draft.data);
-  const summary = { ...(await summarize(join(directory, "images"))), ...compiled?.summary };
-  const { scans, digests } = await placePages(deps.packs, directory, compiled);
+  const compiled = await deps.compile(directory, draft.data);
+  const summary = { ...(await summarize(join(directory, "images"))), ...compiled.summary };
+  const { scans, digests, emitted } = await placePages(deps.packs, directory, compiled);
   const files = await sealFiles(directory, digests);
   await deps.packs.offer(directory, files, scans);
-  const { engine, reasons } = compiled ?? draft.data;
+  const { engine, reasons } = compiled;
   const sizes = await sizesOf(directory, files);
   const manifest = CheckpointManifest.parse({
     ...draft.data,
     engine,
     reasons,
+    compiled: emitted,
     summary,
     version: MANIFEST_VERSION,
     id,
@@ -71,13 +72,12 @@ export async function seal(
 async function placePages(
   packs: PackStore,
   directory: string,
-  compiled: Compiled | undefined,
-): Promise<{ scans: Scans; digests: Map<string, DigestedFile> }> {
+  compiled: Compiled,
+): Promise<{ scans: Scans; digests: Map<string, DigestedFile>; emitted?: CheckpointManifest["compiled"] }> {
   const scans = await packs.makeSparse(directory);
-  if ((compiled?.engine ?? "criu") === "criu") return { scans, digests: new Map() };
+  if (compiled.engine === "criu") return { scans, digests: new Map() };
   const shared = await packs.share(directory, scans);
-  await compiled?.emit?.(await PageTable.open(directory));
-  return shared;
+  return { ...shared, emitted: await compiled.emit?.(await PageTable.open(directory)) };
 }
 
 async function sizesOf(directory: string, files: readonly CheckpointFile[]) {

@@ -16,6 +16,7 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { asThawError, errnoOf, ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
+import { dumpCompiler } from "./compile-dump.ts";
 import { entriesOf, isDirectory, syncFileSystem, verifyFiles } from "./files.ts";
 import {
   type CheckpointDraft,
@@ -47,15 +48,15 @@ export class CheckpointStore {
   readonly #paths: Paths;
   readonly #database: Database;
   readonly #packs: PackStore;
-  readonly #compile: CompileHook | undefined;
+  readonly #compile: CompileHook;
   /** Ids that were begun and are neither committed nor discarded. */
   readonly #pending = new Set<string>();
 
   /**
    * @param database the daemon's database; the table is made when missing.
-   * @param compile what looks at every dump before it is sealed; without it CRIU restores all.
+   * @param compile what looks at every dump before it is sealed.
    */
-  constructor(paths: Paths, database: Database, compile?: CompileHook) {
+  constructor(paths: Paths, database: Database, compile: CompileHook = dumpCompiler()) {
     this.#paths = paths;
     this.#database = database;
     this.#packs = new PackStore(paths.packs);

@@ -12,6 +12,7 @@ import {
   Checkpoints,
   type CompileHook,
   type CriuInstallation,
+  compileDump,
   installCriu,
   placeKdat,
 } from "../../src/checkpoint/index.ts";
@@ -67,7 +68,7 @@ export class Machine {
   readonly root: string;
   readonly paths: Paths;
   readonly logged: string[] = [];
-  /** What looks at dumps; nothing when not set. */
+  /** What looks at dumps; thaw's own engine when not set. */
   compile: CompileHook | undefined;
   readonly #directory: string;
   readonly #criu: CriuInstallation;
@@ -239,7 +240,7 @@ export class Machine {
     const cgroups = this.#cgroups;
     const containers = new Containers({ database, launcher: client, cgroups, paths });
     const compile: CompileHook = async (directory, draft) => {
-      return (await this.compile?.(directory, draft)) ?? { engine: "criu", reasons: [] };
+      return (this.compile ?? compileDump)(directory, draft);
     };
     const store = new CheckpointStore(paths, database, compile);
     const usedBy = (name: string) => services.userOf(name);

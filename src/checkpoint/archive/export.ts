@@ -164,7 +164,7 @@ async function* chunks(file: string, first = 0, length = Number.POSITIVE_INFINIT
 
 async function* gathered(directory: string, table: PageTable, name: string, pages: number): AsyncGenerator<Uint8Array> {
   for (const run of table.runs(name, 0, pages)) {
-    if (run.file === undefined) yield* zeros(run.pages * PAGE);
+    if (run.zeros) yield* zeros(run.pages * PAGE);
     else yield* chunks(join(directory, run.file), run.first * PAGE, run.pages * PAGE);
   }
 }

@@ -47,7 +47,7 @@ const ImageFile = z.strictObject({
 export const Description = z
   .strictObject({
     version: z.literal(1),
-    checkpoint: CheckpointDraft.omit({ container: true, layers: true, engine: true, reasons: true }),
+    checkpoint: CheckpointDraft.omit({ container: true, layers: true, engine: true, reasons: true, compiled: true }),
     container: ArchivedContainer,
     /** Diff ids of the image's layers, top first, hexadecimal. */
     layers: z.array(Sha256).max(1000),

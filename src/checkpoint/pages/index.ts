@@ -8,13 +8,15 @@ import { decodeRecipe, PAGE, type Recipe, runsOf } from "./recipe.ts";
 export { PAGES_FILE, PackStore, type Scans } from "./packs.ts";
 export { PAGE } from "./recipe.ts";
 
-/** Pages in a row that are in one file, or zeros. */
+/** Pages in a row that are in one file. */
 export interface PlacedRun {
-  /** Path of the file in the checkpoint's directory, or undefined for zeros. */
-  readonly file: string | undefined;
-  /** First page in it; 0 for zeros. */
+  /** Path of the file in the checkpoint's directory. */
+  readonly file: string;
+  /** First page in it. */
   readonly first: number;
   readonly pages: number;
+  /** All of them are zeros, which the file has, too. */
+  readonly zeros: boolean;
 }
 
 /** Where the pages of a checkpoint are. */
@@ -64,8 +66,7 @@ export class PageTable {
   runs(name: string, first: number, pages: number): PlacedRun[] {
     const recipe = this.#recipes.get(name);
     if (recipe) {
-      const runs = runsOf(recipe, first, pages);
-      return runs.map(({ pack, ...run }) => ({ file: pack && `${PACKS}/${pack}`, ...run }));
+      return place(recipe, first, pages);
     }
     const all = this.#plain.get(name);
     if (all === undefined || first < 0 || pages < 0 || first + pages > all) {
@@ -74,6 +75,17 @@ export class PageTable {
         `${name}: expected pages ${first} to ${first + pages}, there are ${all ?? "none"}`,
       );
     }
-    return pages === 0 ? [] : [{ file: `images/${name}`, first, pages }];
+    return pages === 0 ? [] : [{ file: `images/${name}`, first, pages, zeros: false }];
   }
+}
+
+function place(recipe: Recipe, first: number, pages: number): PlacedRun[] {
+  let at = first;
+  return runsOf(recipe, first, pages).map((run) => {
+    const from = at;
+    at += run.pages;
+    // What the file itself does not have any more is zeros in its pack, where it was.
+    if (run.pack === undefined) return { file: `${PACKS}/${recipe.own}`, first: from, pages: run.pages, zeros: true };
+    return { file: `${PACKS}/${run.pack}`, first: run.first, pages: run.pages, zeros: false };
+  });
 }

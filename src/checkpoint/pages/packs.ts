@@ -33,8 +33,8 @@ const WORTH_SHARING = 1 / 8;
 /** Hashes that are read for one new pages file, newest packs first: those of 128 GB of memory. */
 const MOST_HASH_BYTES = 256 * 1024 * 1024;
 
-/** Packs of others that one checkpoint needs; whoever reads it opens them all. */
-const MOST_PACKS = 256;
+/** Packs of others that one pages file needs: whoever reads a checkpoint opens them all, and has room for 256. */
+const MOST_PACKS = 100;
 
 /** The packs of a data directory. */
 export class PackStore {
@@ -71,7 +71,7 @@ export class PackStore {
       const taken = await this.#take(checkpoint, file, hashes, matches, digests);
       const digest = await digestFile(file);
       const pack = `${PACKS}/${digest.sha256}`;
-      const recipe = { pages: hashes.length, runs: recipeRuns(hashes, taken, digest.sha256) };
+      const recipe = { pages: hashes.length, own: digest.sha256, runs: recipeRuns(hashes, taken, digest.sha256) };
       await writeFile(join(checkpoint, RECIPES, path.replace(/^.*\//, "")), encodeRecipe(recipe), { mode: 0o600 });
       await linkOver(file, join(checkpoint, pack));
       digests.set(pack, digest);

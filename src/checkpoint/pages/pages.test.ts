@@ -66,9 +66,11 @@ async function gathered(name: string): Promise<string> {
   const dir = store.directoryOf(store.get(name).id);
   const table = await PageTable.open(dir);
   const parts: Buffer[] = [];
-  for (const { file, first, pages } of table.runs("pages-1.img", 0, table.pages)) {
-    const all = file === undefined ? Buffer.alloc(pages * PAGE) : await readFile(join(dir, file));
-    parts.push(file === undefined ? all : all.subarray(first * PAGE, (first + pages) * PAGE));
+  for (const { file, first, pages, zeros } of table.runs("pages-1.img", 0, table.pages)) {
+    const all = await readFile(join(dir, file));
+    parts.push(all.subarray(first * PAGE, (first + pages) * PAGE));
+    // What is said to be zeros is so in the file, too.
+    expect(parts.at(-1)?.every((byte) => byte === 0)).toBe(zeros);
   }
   return lettersOf(Buffer.concat(parts));
 }
@@ -169,14 +171,16 @@ test("files that are emitted see where the pages are", async () => {
   const seen: unknown[] = [];
   const emit = async (pages: PageTable) => {
     seen.push(...pages.runs("pages-1.img", 1, 4));
+    return { packs: ["images/pages-1.img"], oomScore: 7 };
   };
   compiled = { engine: "thaw", reasons: [], emit };
-  const { files } = await make("one", "ab..c");
+  const { files, compiled: kept } = await make("one", "ab..c");
+  expect(kept).toEqual({ packs: ["images/pages-1.img"], oomScore: 7 });
   const file = files.find(({ path }) => path.startsWith("packs/"))?.path;
   expect(seen).toEqual([
-    { file, first: 1, pages: 1 },
-    { file: undefined, first: 0, pages: 2 },
-    { file, first: 4, pages: 1 },
+    { file, first: 1, pages: 1, zeros: false },
+    { file, first: 2, pages: 2, zeros: true },
+    { file, first: 4, pages: 1, zeros: false },
   ]);
 });
 
@@ -198,7 +202,7 @@ const run = fc.record({
 test("recipes come back as they were; any part of one is the same pages", () => {
   const property = fc.property(fc.array(run), fc.nat(5000), fc.nat(5000), (some, from, count) => {
     const runs: Run[] = some.map((one) => (one.pack === undefined ? { ...one, first: 0 } : one));
-    const recipe = { runs, pages: runs.reduce((sum, { pages }) => sum + pages, 0) };
+    const recipe = { own: "0".repeat(64), runs, pages: runs.reduce((sum, { pages }) => sum + pages, 0) };
     expect(decodeRecipe(encodeRecipe(recipe))).toEqual(recipe);
     const [first, pages] = [Math.min(from, recipe.pages), Math.min(count, Math.max(0, recipe.pages - from))];
     const page = (list: readonly Run[]) =>
@@ -212,6 +216,7 @@ test("recipes come back as they were; any part of one is the same pages", () => 
 
 test("a damaged recipe is refused, whatever bytes it has", () => {
   const good = encodeRecipe({
+    own: "a".repeat(64),
     pages: 3,
     runs: [
       { pack: "a".repeat(64), first: 1, pages: 2 },

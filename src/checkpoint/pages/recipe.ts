@@ -4,7 +4,7 @@
  * (native/launcher/gather.c):
  *
  *     u32 magic "TPRC", u32 version, u64 pages, u32 packs, u32 runs
- *     packs x 32 bytes     SHA-256 of each pack, its file's name
+ *     packs x 32 bytes     SHA-256 of each pack, its file's name; the first is the one that the file became
  *     runs x               u64 first page in the pack, u32 pages, u32 number of the pack (2^32 - 1: zeros)
  */
 import { ThawError } from "../../common/errors.ts";
@@ -24,6 +24,8 @@ export interface Run {
 /** Where all pages of a pages file are. */
 export interface Recipe {
   readonly pages: number;
+  /** The pack that the file became: its pages are where they were, and zeros where they are elsewhere. */
+  readonly own: string;
   readonly runs: readonly Run[];
 }
 
@@ -38,8 +40,8 @@ const ZEROS = 0xffffffff;
 const MOST_PAGES = 2 ** 28;
 
 /** The recipe's file. */
-export function encodeRecipe({ pages, runs }: Recipe): Uint8Array {
-  const packs = [...new Set(runs.flatMap(({ pack }) => pack ?? []))];
+export function encodeRecipe({ pages, own, runs }: Recipe): Uint8Array {
+  const packs = [...new Set([own, ...runs.flatMap(({ pack }) => pack ?? [])])];
   const bytes = new Uint8Array(HEADER + packs.length * DIGEST + runs.length * RUN);
   const view = new DataView(bytes.buffer);
   for (const [index, value] of [MAGIC, VERSION].entries()) view.setUint32(index * 4, value, true);
@@ -77,7 +79,9 @@ export function decodeRecipe(bytes: Uint8Array): Recipe {
   });
   const total = runs.reduce((sum, run) => sum + run.pages, 0);
   if (total !== pages || pages > MOST_PAGES) throw damaged(`runs of ${total} pages for ${pages}`);
-  return { pages, runs };
+  const [own] = packs;
+  if (own === undefined) throw damaged("no packs");
+  return { pages, own, runs };
 }
 
 /**
