@@ -1,5 +1,7 @@
 /** Checkpoints as users make them: when they are due, what is told about them, taken elsewhere and back. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { CheckpointAnswer } from "../src/api/thaw.ts";
 import { Installed } from "./support/installed.ts";
 import { findCriu, freePort } from "./support/machine.ts";
@@ -114,13 +116,52 @@ describe.skipIf(typeof criu === "string")(`thaw checkpoint${typeof criu === "str
     await serve("web");
     await thaw("checkpoint", "create", "web", "web-1");
     const found = await inspect("web-1");
-    expect(found).toMatchObject({ engine: "criu", processes: 1, threads: 1, incompatibilities: [] });
+    expect(found).toMatchObject({ engine: "thaw", processes: 1, threads: 1, incompatibilities: [] });
     expect(found.vmas).toBeGreaterThan(10);
     expect(found.descriptors).toBeGreaterThan(3);
     expect(found.storedBytes).toBeGreaterThan(found.pagesBytes / 2);
     expect(found.machine).toMatchObject({ criu: expect.any(String), kernelRelease: expect.any(String) });
     await thaw("rm", "web");
     await thaw("checkpoint", "rm", "web-1");
+  });
+
+  test.each(["warm.tar.zst", "warm.tar.gz", "warm.tar"])(
+    "taken away as %s and brought back, it goes on where it was",
+    async (name) => {
+      await serve("web");
+      expect(await ask("/count")).toBe("1");
+      await ask("/write");
+      await thaw("checkpoint", "create", "web", "warm");
+      const file = join(installed.directory, name);
+      const digest = /sha256:[0-9a-f]{64}/.exec(await thaw("checkpoint", "export", "warm", file))?.[0] ?? "";
+      expect((await installed.thaw("checkpoint", "export", "warm", file)).stderr).toContain("exists already");
+      await thaw("rm", "web");
+      const { engine, reasons, pagesBytes, processes } = await inspect("warm");
+      await thaw("checkpoint", "rm", "warm");
+      const other = await installed.thaw("checkpoint", "import", "--digest", `sha256:${"0".repeat(64)}`, file);
+      expect(other.stderr).toContain("expected sha256");
+      await thaw("checkpoint", "import", "--digest", digest, file);
+      expect((await installed.thaw("checkpoint", "import", file)).stderr).toContain("exists already");
+      expect(await inspect("warm")).toMatchObject({ engine, reasons, pagesBytes, processes });
+      await thaw("restore", "--name", "web", "warm");
+      expect([await ask("/count"), await ask("/read")]).toEqual(["2", "1"]);
+      await thaw("rm", "-f", "web");
+      await thaw("checkpoint", "rm", "warm");
+      rmSync(file);
+    },
+  );
+
+  test("an archive whose container reaches for the host has to be trusted", async () => {
+    await run("web", "-v", `${installed.directory}:/shared:ro`);
+    await thaw("checkpoint", "create", "web", "warm");
+    const file = join(installed.directory, "bound.tar");
+    await thaw("checkpoint", "export", "warm", file);
+    const refused = await installed.thaw("checkpoint", "import", "--name", "again", file);
+    expect(refused.stderr).toContain(`${installed.directory} at /shared`);
+    await thaw("checkpoint", "import", "--trust", "--name", "again", file);
+    await thaw("rm", "web");
+    await thaw("checkpoint", "rm", "warm", "again");
+    rmSync(file);
   });
 
   test("options that make no sense are refused before anything is done", async () => {
