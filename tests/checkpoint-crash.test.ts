@@ -127,7 +127,7 @@ describe.skipIf(typeof criu === "string")(`kills during a dump${typeof criu === 
         continue;
       }
       ended++;
-      await until(async () => (await thaw("ps", "-a", "--filter", "name=web")).includes("Exited"));
+      await until(async () => (await thaw("ps", "-a")).includes("Exited"));
       await thaw("rm", "web");
       await start();
       count = 0;

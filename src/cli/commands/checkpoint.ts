@@ -39,7 +39,7 @@ function list({ client }: Context) {
     });
 }
 
-const HEADER = ["NAME", "IMAGE", "CONTAINER", "CREATED", "SIZE", "ENGINE", "RESTORABLE"];
+const HEADER = ["NAME", "IMAGE", "CONTAINER", "CREATED", "SIZE", "ON DISK", "ENGINE", "RESTORABLE"];
 
 function row({
   name,
@@ -47,11 +47,21 @@ function row({
   containerName,
   createdAt,
   sizeBytes,
+  storedBytes,
   engine,
   incompatibilities,
 }: CheckpointAnswer): string[] {
   const restorable = incompatibilities.length === 0 ? "yes" : `no: ${incompatibilities[0]}`;
-  return [name, image, containerName, ageText(createdAt), bytesText(sizeBytes), engine, restorable].map(plain);
+  return [
+    name,
+    image,
+    containerName,
+    ageText(createdAt),
+    bytesText(sizeBytes),
+    bytesText(storedBytes),
+    engine,
+    restorable,
+  ].map(plain);
 }
 
 function inspect({ client }: Context) {
