@@ -112,7 +112,7 @@ test("a compiled checkpoint shares what others have, and nothing else changes", 
   expect(await store.sweep()).toEqual([]);
 });
 
-test("pages live as long as any checkpoint needs them, whoever had them first", async () => {
+test("pages live until no checkpoint needs them, whoever had them first", async () => {
   await make("one", "abcdefgh");
   const { id } = await make("two", "abcdefghij");
   await make("three", "qrstuv");
