@@ -1,6 +1,6 @@
 /** Checkpoints as the rest of thaw uses them. */
 
-export { compileDump } from "./compile-dump.ts";
+export { dumpCompiler } from "./compile-dump.ts";
 export { installCriu } from "./criu/install.ts";
 export { locateCriu } from "./criu/locate.ts";
 export type { CriuInstallation } from "./criu/verify.ts";

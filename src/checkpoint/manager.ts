@@ -29,7 +29,7 @@ import {
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
-import { checkDumpable, incompatible, notRestorable, restoreFailed } from "./refusals.ts";
+import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
 import { type TemplateSource, Templates } from "./templates.ts";
 import type { CheckpointInfo, CheckpointManager, CreateOptions, RestorePlan } from "./types.ts";
@@ -309,11 +309,9 @@ export class Checkpoints implements CheckpointManager {
 
   async #describe(manifest: CheckpointManifest): Promise<CheckpointInfo> {
     const stored = await storedIn(this.#deps.store.directoryOf(manifest.id));
-    const chosen = await this.#engineOf(manifest);
-    return {
-      ...describe({ ...manifest, ...chosen }, stored),
-      incompatibilities: await this.#incompatibilities(manifest),
-    };
+    const { engine, reasons } = await this.#engineOf(manifest);
+    const incompatibilities = await this.#incompatibilities(manifest);
+    return { ...describe(manifest, stored), engine, reasons, incompatibilities };
   }
 
   /** What was found when it was made, unless one engine alone may be used now. */

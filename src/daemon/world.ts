@@ -15,7 +15,7 @@ import { LauncherGateway } from "../gateway/index.ts";
 import { ImageStore, LayerStore } from "../image/index.ts";
 import { ensureLauncher, type LauncherClient, Listeners } from "../launcher/index.ts";
 import { initLayerDir } from "../rootfs/index.ts";
-import { Cgroups, detectCgroups } from "../sandbox/index.ts";
+import { Cgroups, detectCgroups, hookDirectory } from "../sandbox/index.ts";
 import { dumpWhen } from "../service/dump-when.ts";
 import { Services } from "../service/manager.ts";
 import { DaemonControl, type Life } from "./control.ts";
@@ -84,11 +84,12 @@ export class World {
       ...serviceImages.users(new Set(services.list().map(({ id }) => id))),
     ];
     const control = new DaemonControl({ paths, containers, services, launcher, cgroups, life });
+    const hooks = () => hookDirectory(paths.data);
     this.parts = {
       containers,
       volumes: containers.volumes,
       checkpoints,
-      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers }),
+      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers, hooks }),
       dumpWhen: (request, signal) => dumpWhen({ containers, checkpoints, gateway }, request, signal),
       services,
       images: daemonImages,

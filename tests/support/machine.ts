@@ -12,7 +12,7 @@ import {
   Checkpoints,
   type CompileHook,
   type CriuInstallation,
-  compileDump,
+  dumpCompiler,
   installCriu,
   placeKdat,
 } from "../../src/checkpoint/index.ts";
@@ -239,10 +239,11 @@ export class Machine {
     const database = openDatabase(paths.database);
     const cgroups = this.#cgroups;
     const containers = new Containers({ database, launcher: client, cgroups, paths });
-    const compile: CompileHook = async (directory, draft) => {
-      return (this.compile ?? compileDump)(directory, draft);
+    const compile = dumpCompiler();
+    const compileOr: CompileHook = async (directory, draft) => {
+      return (this.compile ?? compile)(directory, draft);
     };
-    const store = new CheckpointStore(paths, database, compile);
+    const store = new CheckpointStore(paths, database, compileOr);
     const usedBy = (name: string) => services.userOf(name);
     const criu = async () => this.#criu;
     const checkpoints = new Checkpoints({

@@ -15,6 +15,7 @@ import { CheckpointStore } from "../store.ts";
 import { Archives } from "./index.ts";
 
 const LAYER = "a".repeat(64);
+const HOOKS = "c".repeat(32);
 const SIGNAL = new AbortController().signal;
 const root = process.getuid?.() === 0;
 
@@ -41,7 +42,7 @@ beforeEach(async () => {
     },
     rootfsLowers: async () => lowers(),
   };
-  archives = new Archives({ store, roots, layers: paths.layers });
+  archives = new Archives({ store, roots, layers: paths.layers, hooks: () => join(directory, "hooks", HOOKS) });
 });
 
 afterEach(async () => {
@@ -259,6 +260,14 @@ const HOSTILE: Record<string, [(entries: Entry[]) => Entry[], string]> = {
   "all privileges": [
     described((content) => ({ ...content, container: { ...CONTAINER, isolation: { privileged: true } } })),
     "NOT_PERMITTED",
+  ],
+  "hooks of another thaw": [
+    described((content) => ({ ...content, container: { ...CONTAINER, hooks: "d".repeat(32) } })),
+    "CHECKPOINT_INCOMPATIBLE",
+  ],
+  "hooks of its choice": [
+    described((content) => ({ ...content, container: { ...CONTAINER, hooks: "/etc" } })),
+    "BAD_ARCHIVE",
   ],
   "lower directories of its choice": [
     described((content) => ({ ...content, container: { ...CONTAINER, lowers: ["/"] } })),

@@ -2,6 +2,7 @@
  * The container in an archive that somebody else made: its shape is checked whole, what it may do to this host is put
  * into words, and its root is whatever this machine has of its image.
  */
+import { basename } from "node:path";
 import { z } from "zod";
 import { ThawError } from "../../common/errors.ts";
 import type { ContainerSpec } from "../../container/types.ts";
@@ -103,6 +104,11 @@ export const ArchivedContainer = z.strictObject({
   init: z.literal(true),
   lean: z.boolean().optional(),
   isolation: Isolation.optional(),
+  /** Digest of the hooks that renew random numbers, which every thaw makes for itself. */
+  hooks: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
   security: z.strictObject({ seccomp: z.enum(["default", "unconfined"]).optional() }).optional(),
 });
 
@@ -127,24 +133,34 @@ export function rightsOf({ rootfs, network, binds, isolation, security }: Archiv
 }
 
 /** The container as an archive can hold it. @throws ThawError UNSUPPORTED for what belongs to one machine. */
-export function archivedContainer({ lowers: _, ...spec }: ContainerSpec): ArchivedContainer {
+export function archivedContainer({ lowers: _, hooks, ...spec }: ContainerSpec): ArchivedContainer {
   // Through JSON, as it will be read: what is undefined is not there.
-  const parsed = ArchivedContainer.safeParse(JSON.parse(JSON.stringify(spec)));
+  const plain = JSON.parse(JSON.stringify({ ...spec, hooks: hooks && basename(hooks) }));
+  const parsed = ArchivedContainer.safeParse(plain);
   if (parsed.success) return parsed.data;
   throw new ThawError("UNSUPPORTED", `the container cannot be exported: ${z.prettifyError(parsed.error)}`, {
     hint: "Devices and seccomp profiles of this machine cannot be taken elsewhere.",
   });
 }
 
-/** A spec out of an archive's container and a root of this machine. */
-export function specFrom(container: ArchivedContainer, lowers: readonly string[]): ContainerSpec {
-  const { image, rootfs, limits, network, ...rest } = container;
+/**
+ * A spec out of an archive's container, a root and the hooks of this machine.
+ * @throws ThawError CHECKPOINT_INCOMPATIBLE when those are others.
+ */
+export function specFrom(container: ArchivedContainer, lowers: readonly string[], hooks: string): ContainerSpec {
+  const { image, rootfs, limits, network, hooks: wanted, ...rest } = container;
+  if (wanted !== undefined && wanted !== basename(hooks)) {
+    throw new ThawError("CHECKPOINT_INCOMPATIBLE", "its processes have hooks of another version of thaw", {
+      hint: "Make the checkpoint again with this version of thaw.",
+    });
+  }
   const attachments = network.attachments.map((one) => ({ ip: undefined, ip6: undefined, mac: undefined, ...one }));
   return {
     ...rest,
     image,
     rootfs,
     lowers,
+    hooks: wanted === undefined ? undefined : hooks,
     limits: { memory: undefined, nanoCpus: undefined, pids: undefined, ...limits },
     network: { mode: network.mode, attachments },
   };

@@ -11,7 +11,7 @@ import type { CheckpointManifest } from "../manifest.ts";
 import { PAGE, PageTable } from "../pages/index.ts";
 import { writeCompressed } from "./compression.ts";
 import { archivedContainer } from "./container.ts";
-import { type Description, PART } from "./format.ts";
+import { archivedDraft, type Description, PART } from "./format.ts";
 import { configDump, specDump } from "./podman.ts";
 
 export interface ExportRequest {
@@ -67,10 +67,9 @@ async function partsOf({ manifest, directory, layers, scratch, signal }: ExportR
   const rootfs = join(scratch, PART.rootfs);
   const deleted = await writeRootfs(join(directory, "upper"), rootfs, signal);
   const images = await imagesOf(directory, manifest, signal);
-  const { name, image, containerName, facts, mainPid, stdio, frozenMs } = manifest;
   const description: Description = {
     version: 1,
-    checkpoint: { name, image, containerName, facts, mainPid, stdio, frozenMs },
+    checkpoint: archivedDraft(manifest),
     container,
     layers: layersOf(spec.lowers, layers),
     images: images.map(({ part, sha256 }) => ({ name: basename(part.name), size: part.size, sha256 })),

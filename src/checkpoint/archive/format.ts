@@ -13,7 +13,7 @@
  */
 import { z } from "zod";
 import { ThawError } from "../../common/errors.ts";
-import { CheckpointDraft } from "../manifest.ts";
+import { CheckpointDraft, type CheckpointManifest } from "../manifest.ts";
 import { ArchivedContainer } from "./container.ts";
 
 /** Names of the parts. */
@@ -43,11 +43,25 @@ const ImageFile = z.strictObject({
   sha256: Sha256,
 });
 
+/** What the dump's maker knew that is true elsewhere, too. */
+const ArchivedDraft = CheckpointDraft.omit({
+  container: true,
+  layers: true,
+  engine: true,
+  reasons: true,
+  compiled: true,
+});
+
+/** That part of a manifest. */
+export function archivedDraft(manifest: CheckpointManifest): z.infer<typeof ArchivedDraft> {
+  return ArchivedDraft.strip().parse(manifest);
+}
+
 /** The content of thaw.json. */
 export const Description = z
   .strictObject({
     version: z.literal(1),
-    checkpoint: CheckpointDraft.omit({ container: true, layers: true, engine: true, reasons: true, compiled: true }),
+    checkpoint: ArchivedDraft,
     container: ArchivedContainer,
     /** Diff ids of the image's layers, top first, hexadecimal. */
     layers: z.array(Sha256).max(1000),

@@ -25,6 +25,8 @@ export interface ArchiveDeps {
   readonly roots: Roots;
   /** Directory of all layers. */
   readonly layers: string;
+  /** The directory of the hooks that renew random numbers. */
+  readonly hooks: () => string;
 }
 
 export interface ImportRequest {
@@ -86,7 +88,7 @@ export class Archives {
           ...checkpoint,
           name: request.name ?? checkpoint.name,
           layers: lowers.toReversed(),
-          container: { ...specFrom(container, lowers) },
+          container: { ...specFrom(container, lowers, this.#deps.hooks()) },
           engine: "criu",
           reasons: [],
         });
