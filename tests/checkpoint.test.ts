@@ -1,11 +1,12 @@
 /** Checkpoints with the real launcher and the real CRIU: what a process is before a dump it is after a restore. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dumpStopped } from "../src/checkpoint/engine/dump.ts";
+import type { CompileHook } from "../src/checkpoint/index.ts";
 import { exec } from "../src/common/exec.ts";
 import { findCriu, Machine } from "./support/machine.ts";
-import { statusOf } from "./support/world.ts";
+import { statusOf, until } from "./support/world.ts";
 
 const criu = await findCriu();
 if (typeof criu === "string") console.log(`skipped: checkpoints need a working CRIU: ${criu}`);
@@ -117,6 +118,38 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
     await checkpoints.remove("kept-1");
   });
 
+  const compiles: Record<string, [string, CompileHook | undefined]> = {
+    "is put together for CRIU": ["no tables", async () => ({ engine: "thaw", reasons: [] })],
+    "is restored by its tables": ["tables", undefined],
+  };
+  test.each(Object.entries(compiles))("a checkpoint that shares pages with others %s", async (_, [kind, compile]) => {
+    const { containers, checkpoints, store } = machine.daemon;
+    machine.compile = compile;
+    const id = await counted("sharing", 2);
+    await checkpoints.create(id, "sharing-1", { leaveRunning: true });
+    expect(await machine.get(id, "/count")).toBe("3");
+    await checkpoints.create(id, "sharing-2");
+    machine.compile = undefined;
+    const made = store.get("sharing-2");
+    const tables = made.files.some(({ path }) => path === "compiled/process.tables");
+    expect(tables).toBe(kind === "tables");
+    const chosen = await checkpoints.prepare("sharing-2");
+    expect(chosen.choice.engine.name).toBe(tables ? "thaw" : "criu");
+    expect(made.files.map(({ path }) => path)).not.toContain("images/pages-1.img");
+    const info = await checkpoints.get("sharing-2");
+    expect(info).toMatchObject({ engine: "thaw", pagesBytes: made.pagesBytes, processes: 1, threads: 1 });
+    expect(info.sharedBytes).toBeGreaterThan(info.pagesBytes / 2);
+    await checkpoints.remove("sharing-1");
+    expect((await checkpoints.get("sharing-2")).sharedBytes).toBe(0);
+    const names = ["shared-a", "shared-b"];
+    await Promise.all(names.map((containerName) => checkpoints.restore("sharing-2", { containerName })));
+    const counts = await forEachInTurn(names, async (name) => machine.get(name, "/count"));
+    expect(counts).toEqual(["4", "4"]);
+    for (const name of [...names, "sharing"]) await containers.remove(name, { force: true });
+    await checkpoints.remove("sharing-2");
+    expect(await readdir(machine.paths.packs)).toEqual([]);
+  });
+
   test("what cannot be dumped is refused before anything is tried", async () => {
     const { containers, checkpoints } = machine.daemon;
     await containers.create(machine.container("idle"));
@@ -188,7 +221,8 @@ describe.skipIf(typeof criu === "string")("checkpoints", () => {
     await writeFile(join(machine.paths.run, `dumping-${id}`), "");
     const request = { client, program: criu, container: containers.get(id), upper: containers.place(id).upper };
     await dumpStopped({ ...request, directory: dir });
-    expect(await Bun.file(`/proc/${pid}/status`).text()).toContain("State:\tT");
+    // CRIU's SIGSTOP may still be on its way.
+    await until(() => statusOf(pid, "State").startsWith("T"));
     await machine.stopDaemon();
     await machine.startDaemon();
     expect(await machine.get(id, "/count")).toBe("2");

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { truncate } from "node:fs/promises";
 import { join } from "node:path";
+import type { MachineFacts } from "../src/checkpoint/facts.ts";
 import type { Service } from "../src/service/types.ts";
 import { findCriu, freePort, Machine } from "./support/machine.ts";
 
@@ -275,6 +276,44 @@ describe.skipIf(typeof criu === "string")("services", () => {
     expect((await get(awake, "/count")).text).toBe("3");
     expect(await services.down("test")).toBe(2);
   });
+
+  const elsewhere: Record<string, Partial<MachineFacts>> = {
+    kernel: { kernelRelease: "5.10.0-8-amd64" },
+    "kernel build": { kernelVersion: "#1 SMP another" },
+    vDSO: { vdso: "0".repeat(64) },
+    "CPU (": { cpuFlags: ["avx1024"] },
+    CRIU: { criu: "99.1" },
+    "thaw:": { thaw: "99.1.0" },
+  };
+  test.each(Object.entries(elsewhere))(
+    "%s changed since: cold starts serve until there is a new checkpoint",
+    async (what, facts) => {
+      const port = await freePort();
+      const { services, checkpoints, containers, database, store, client } = machine.daemon;
+      await services.up(machine.service("moved", port), quiet);
+      const manifest = store.get("svc-test-moved-1");
+      const json = JSON.stringify({ ...manifest, facts: { ...manifest.facts, ...facts } });
+      database.query("UPDATE checkpoints SET json = ? WHERE id = ?").run(json, manifest.id);
+      // As after a reboot, nothing is armed any more.
+      const back = new Promise<void>((resolve) => client.onReconnect(resolve));
+      process.kill(await machine.launcherPid(), "SIGKILL");
+      await back;
+      const answer = get(port, "/count");
+      await containers.reconcile();
+      await services.reconcile();
+      expect(services.get("test-moved").reasons.join()).toContain(what);
+      expect((await answer).text).toBe("1");
+      await services.settled();
+      const [{ name, incompatibilities } = { name: "", incompatibilities: [""] }, ...others] = await checkpoints.list();
+      expect([name, incompatibilities, others]).toEqual(["svc-test-moved-2", [], []]);
+      expect(services.get("test-moved").reasons.join()).not.toContain("made on");
+      await services.sleep("test-moved");
+      await until("test-moved", ({ state }) => state === "asleep");
+      expect((await get(port, "/count")).text).toBe("1");
+      expect((await until("test-moved", ({ wakes }) => wakes > 0)).lastWake?.result).toBe("restored");
+      await services.down("test");
+    },
+  );
 
   test("services outlive the launcher: connections queue until they are armed again", async () => {
     const { services, containers, client } = machine.daemon;

@@ -3,6 +3,7 @@
  * child operations after it, which are skipped here. Where the spawn says so, walking stops until the process is ready.
  */
 #define _GNU_SOURCE
+#include "gather.h"
 #include "launcher.h"
 
 #include <fcntl.h>
@@ -317,6 +318,16 @@ static int set_file(const char *path, struct wire_str value)
 	return error;
 }
 
+/* What takes long is left to a process that is awaited. */
+static int await_process(struct container *c, pid_t pid, uint32_t index)
+{
+	struct process *p = process_add(c, pid, ROLE_HELPER, WAIT_SUCCESS, index);
+	if (!p)
+		return -ENOMEM;
+	c->awaited = p;
+	return 0;
+}
+
 static int remove_in_process(struct container *c, const char *path, uint32_t index)
 {
 	struct stat st;
@@ -327,11 +338,17 @@ static int remove_in_process(struct container *c, const char *path, uint32_t ind
 		return -errno;
 	if (pid == 0)
 		_exit(remove_tree(path) < 0 ? 1 : 0);
-	struct process *p = process_add(c, pid, ROLE_HELPER, WAIT_SUCCESS, index);
-	if (!p)
-		return -ENOMEM;
-	c->awaited = p;
-	return 0;
+	return await_process(c, pid, index);
+}
+
+static int gather_in_process(struct container *c, const struct op_gather *op, uint32_t index)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(gather_images(op->checkpoint.p, op->target.p) < 0 ? 1 : 0);
+	return await_process(c, pid, index);
 }
 
 /* Fields were validated by plan_check, so decoding cannot fail here. */
@@ -391,6 +408,12 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 		op_decode_remove_tree(r, &op);
 		*what = op.path.p;
 		return remove_in_process(c, op.path.p, index);
+	}
+	case OP_GATHER: {
+		struct op_gather op;
+		op_decode_gather(r, &op);
+		*what = op.checkpoint.p;
+		return gather_in_process(c, &op, index);
 	}
 	case OP_USER_MAKE: {
 		struct op_user_make op;

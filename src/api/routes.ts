@@ -49,6 +49,8 @@ export const ROUTES = {
   checkpointCreate: "POST /thaw/v1/checkpoints",
   checkpointInspect: "GET /thaw/v1/checkpoints/{name}",
   checkpointRemove: "DELETE /thaw/v1/checkpoints/{name}",
+  checkpointExport: "POST /thaw/v1/checkpoints/{name}/export",
+  checkpointImport: "POST /thaw/v1/checkpoints/import",
   checkpointRestore: "POST /thaw/v1/checkpoints/{name}/restore",
   serviceList: "GET /thaw/v1/services",
   serviceUp: "POST /thaw/v1/services",

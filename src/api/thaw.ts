@@ -18,6 +18,8 @@ export const argSchema = z.record(
   z.string(),
 );
 
+const durationSchema = z.int().min(0).max(86_400_000);
+
 /** Body of POST /thaw/v1/checkpoints. */
 export const checkpointCreateSchema = z.strictObject({
   container: z.string(),
@@ -25,16 +27,54 @@ export const checkpointCreateSchema = z.strictObject({
   leaveRunning: z.boolean().default(false),
   /** What becomes of established TCP connections; only those within the container can be kept. */
   connections: z.enum(["close", "keep"]).default("close"),
+  /** What to wait for; the answer comes when the checkpoint is made. */
+  when: z
+    .discriminatedUnion("when", [
+      z.strictObject({ when: z.literal("now") }),
+      z.strictObject({ when: z.literal("healthy"), path: z.string().startsWith("/") }),
+      z.strictObject({ when: z.literal("log"), pattern: z.string().min(1).max(1000) }),
+      z.strictObject({ when: z.literal("requests"), count: z.int().min(1).max(1_000_000_000) }),
+    ])
+    .default({ when: "now" }),
+  /** HTTP paths to request before the dump. */
+  warm: z.array(z.string().startsWith("/")).max(100).default([]),
+  /** Where HTTP is spoken in the container; its first published TCP port when not given. */
+  port: portSchema.optional(),
+  /** For waiting and warming up; without it there is no limit. */
+  timeoutMs: durationSchema.min(1).optional(),
 });
 export type CheckpointCreateRequest = z.input<typeof checkpointCreateSchema>;
 
 /** Body of POST /thaw/v1/checkpoints/{name}/restore. The answer is a container's details. */
 export const restoreSchema = z.strictObject({ containerName: nameSchema.optional() });
 
+/** Body of POST /thaw/v1/checkpoints/{name}/export: a file of the daemon's machine that does not exist yet. */
+export const checkpointExportSchema = z.strictObject({ file: pathSchema });
+
+/** Answer to it. */
+export interface CheckpointExportAnswer {
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Body of POST /thaw/v1/checkpoints/import. The answer is the checkpoint. */
+export const checkpointImportSchema = z.strictObject({
+  file: pathSchema,
+  name: nameSchema.optional(),
+  /** Take it although its container reaches for more of the machine than others do. */
+  trust: z.boolean().default(false),
+  /** What the file must be, hexadecimal. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, { error: "expected 64 lower-case hexadecimal digits" })
+    .optional(),
+});
+
 export type CheckpointAnswer = CheckpointInfo;
 
 const limitSchema = z.number().min(0).optional();
-const durationSchema = z.int().min(0).max(86_400_000);
 
 const orNoneSchema = z.int().min(-1).optional();
 /** A container's limits by the names of its spec; undefined is no limit. */

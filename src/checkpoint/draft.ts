@@ -2,19 +2,12 @@
 
 import { readSpec } from "../container/index.ts";
 import type { Container, ContainerSpec } from "../container/types.ts";
-import type { Compiled } from "./compile/index.ts";
 import type { Dumped } from "./engine/dump.ts";
 import type { MachineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 
 /** What the store has to know of a dump. */
-export function draft(
-  name: string,
-  container: Container,
-  facts: MachineFacts,
-  dumped: Dumped,
-  compiled: Compiled,
-): CheckpointDraft {
+export function draft(name: string, container: Container, facts: MachineFacts, dumped: Dumped): CheckpointDraft {
   const { spec } = container;
   return {
     name,
@@ -24,18 +17,13 @@ export function draft(
     container: { ...spec },
     facts,
     ...dumped,
-    ...compiledFields(compiled),
+    engine: "criu",
+    reasons: [],
   };
 }
 
-function compiledFields(compiled: Compiled): Pick<CheckpointDraft, "engine" | "reasons" | "compiled"> {
-  if (!compiled.ok) return { engine: "criu", reasons: [...compiled.refused] };
-  const { packs, process } = compiled;
-  return { engine: "thaw", reasons: [], compiled: { packs: [...packs], oomScore: process.oomScoreAdj } };
-}
-
 /** The container that was dumped. */
-export function specOf(manifest: CheckpointManifest): ContainerSpec {
+export function specOf(manifest: Pick<CheckpointManifest, "container">): ContainerSpec {
   // `draft` wrote it out of a ContainerSpec into files that only root may write.
   return readSpec(manifest.container as unknown as ContainerSpec);
 }

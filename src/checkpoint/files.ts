@@ -7,19 +7,29 @@ import { execOk } from "../common/exec.ts";
 import type { CheckpointFile } from "./manifest.ts";
 
 /** Directories whose files are listed and verified. */
-const LISTED_FOLDERS = ["images", "compiled"];
+const LISTED_FOLDERS = ["images", "compiled", "pages", "packs"];
+
+/** What a file's content is. */
+export interface DigestedFile {
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: string;
+}
 
 /**
- * Seals the files under `images/` and `compiled/`: mode 0600, digests computed.
+ * Seals the files in the listed folders: mode 0600, digests computed but for those that are known.
  * @throws ThawError CHECKPOINT_FAILED when there is anything but regular files.
  */
-export async function sealFiles(directory: string): Promise<CheckpointFile[]> {
+export async function sealFiles(
+  directory: string,
+  known: ReadonlyMap<string, DigestedFile> = new Map(),
+): Promise<CheckpointFile[]> {
   const files: CheckpointFile[] = [];
   for (const path of await listFiles(directory)) {
     const file = join(directory, path);
     if (!(await lstat(file)).isFile()) throw new ThawError("CHECKPOINT_FAILED", `${path}: expected a regular file`);
     await chmod(file, 0o600);
-    files.push({ path, ...(await digestFile(file)) });
+    files.push({ path, ...(known.get(path) ?? (await digestFile(file))) });
   }
   return files;
 }
@@ -34,8 +44,9 @@ export async function verifyFiles(directory: string, files: readonly CheckpointF
   for (const path of await listFiles(directory)) {
     if (path.endsWith(".img") && !listed.has(path)) throw mismatch(path, "expected no such file", "one");
   }
+  const digests = new Map<string, DigestedFile>();
   for (const { path, size, sha256 } of files) {
-    const found = await digestFile(join(directory, path)).catch(ignoreMissing);
+    const found = await digestOnce(join(directory, path), digests).catch(ignoreMissing);
     if (found === undefined) throw mismatch(path, `expected ${size} bytes`, "no such file");
     if (found.size !== size) throw mismatch(path, `expected ${size} bytes`, `${found.size}`);
     if (found.sha256 !== sha256) throw mismatch(path, `expected sha256 ${sha256}`, found.sha256);
@@ -76,7 +87,17 @@ async function listFiles(directory: string): Promise<string[]> {
   return (await Promise.all(LISTED_FOLDERS.map(names))).flat();
 }
 
-async function digestFile(file: string): Promise<{ size: number; sha256: string }> {
+/** The digest of a file that may have several names in `directory`. */
+async function digestOnce(file: string, known: Map<string, DigestedFile>): Promise<DigestedFile> {
+  const { dev, ino } = await lstat(file);
+  const key = `${dev}:${ino}`;
+  const digest = known.get(key) ?? (await digestFile(file));
+  known.set(key, digest);
+  return digest;
+}
+
+/** Reads all of a file. */
+export async function digestFile(file: string): Promise<DigestedFile> {
   const hash = createHash("sha256");
   const handle = await open(file, "r");
   try {

@@ -9,10 +9,8 @@ import { ALONE, type ContainerNetwork, type ContainerPlace, type Containers } fr
 import type { Container, ContainerSpec } from "../container/types.ts";
 import type { LauncherClient } from "../launcher/index.ts";
 import type { Cgroups } from "../sandbox/index.ts";
-import { xsaveLayout } from "./compile/cpu.ts";
-import { compileImages } from "./compile/index.ts";
-import type { XsaveLayout } from "./compile/understand.ts";
 import type { CriuInstallation } from "./criu/verify.ts";
+import { describe, storedIn } from "./describe.ts";
 import { draft, specOf } from "./draft.ts";
 import { CompiledEngine } from "./engine/compiled.ts";
 import { CriuEngine } from "./engine/criu.ts";
@@ -31,7 +29,7 @@ import {
 import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
-import { checkDumpable, incompatible, notRestorable, restoreFailed } from "./refusals.ts";
+import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
 import { type TemplateSource, Templates } from "./templates.ts";
 import type { CheckpointInfo, CheckpointManager, CreateOptions, RestorePlan } from "./types.ts";
@@ -68,11 +66,6 @@ interface Machine {
   readonly criu: CriuInstallation;
   readonly facts: MachineFacts;
   readonly engines: readonly RestoreEngine[];
-  readonly xsave: XsaveLayout;
-}
-
-function lowersOf(spec: ContainerSpec, directory: string): readonly string[] {
-  return onTopOf(spec, join(directory, "upper")).lowers;
 }
 
 /** Errors that CRIU prints of a restore are few; they cost nothing while there are none. */
@@ -103,25 +96,29 @@ export class Checkpoints implements CheckpointManager {
   async create(name: string, checkpoint: string, options: CreateOptions = {}): Promise<CheckpointInfo> {
     const container = this.#deps.containers.get(name);
     checkDumpable(container);
-    const { criu, facts, xsave } = await this.#onMachine();
+    const { criu, facts } = await this.#onMachine();
     const pending = await this.#deps.store.begin(checkpoint);
     try {
       const leaveRunning = options.leaveRunning ?? false;
       const manifest = await marked(this.#deps.runDir, container.id, () =>
-        this.#dump(container, pending, { criu, leaveRunning, connections: options.connections }, async (dumped) => {
-          const { mainPid, stdio } = dumped;
-          const { directory, lowers } = { directory: pending.dir, lowers: lowersOf(container.spec, pending.dir) };
-          const { hooks } = container.spec;
-          const compiled = await compileImages({ directory, lowers, hooks, mainPid, stdio, xsave });
-          if (!compiled.ok && compiled.unsafe.length > 0) throw notRestorable(container.spec.name, compiled.unsafe);
-          return draft(checkpoint, container, facts, dumped, compiled);
-        }),
+        this.#dump(container, pending, { criu, leaveRunning, connections: options.connections }, (dumped) =>
+          draft(checkpoint, container, facts, dumped),
+        ),
       );
       return await this.#describe(manifest);
     } catch (error) {
       await this.#deps.store.discard(pending.id);
       throw error;
     }
+  }
+
+  /**
+   * Whether a dump may be tried at all: for who waits for something before it.
+   * @throws ThawError WRONG_STATE, CHECKPOINT_FAILED, NAME_IN_USE, INVALID.
+   */
+  refuseUndumpable(container: Container, checkpoint: string): void {
+    checkDumpable(container);
+    this.#deps.store.refuseTaken(checkpoint);
   }
 
   /** Undoes what an earlier daemon left half-done. To be called once, when containers are reconciled. */
@@ -251,13 +248,13 @@ export class Checkpoints implements CheckpointManager {
       leaveRunning,
       connections,
     }: { criu: CriuInstallation; leaveRunning: boolean; connections: Connections | undefined },
-    draftOf: (dumped: Dumped) => Promise<CheckpointDraft>,
+    draftOf: (dumped: Dumped) => CheckpointDraft,
   ): Promise<CheckpointManifest> {
     const { client, containers, store } = this.#deps;
     const { upper } = containers.place(container.id);
     const request = { client, program: criu, container, upper, directory: pending.dir, connections };
     const stopped = await dumpStopped(request);
-    const commit = async () => store.commit(pending.id, await draftOf(stopped.dumped()));
+    const commit = () => store.commit(pending.id, draftOf(stopped.dumped()));
     if (leaveRunning) {
       const committing = commit();
       stopped.resume();
@@ -298,7 +295,7 @@ export class Checkpoints implements CheckpointManager {
   async #look(): Promise<Machine> {
     const criu = await this.#deps.criu();
     const engines = allowedEngines([new CompiledEngine(), new CriuEngine(criu)], this.#deps.engine);
-    return { criu, engines, facts: await machineFacts(criu.version), xsave: await xsaveLayout() };
+    return { criu, engines, facts: await machineFacts(criu.version) };
   }
 
   #verify(id: string): Promise<void> {
@@ -311,11 +308,10 @@ export class Checkpoints implements CheckpointManager {
   }
 
   async #describe(manifest: CheckpointManifest): Promise<CheckpointInfo> {
-    const { id, name, createdAt, image, containerName, frozenMs, pagesBytes } = manifest;
+    const stored = await storedIn(this.#deps.store.directoryOf(manifest.id));
     const { engine, reasons } = await this.#engineOf(manifest);
-    const sizeBytes = manifest.imagesBytes + manifest.upperBytes;
-    const info = { id, name, createdAt, image, containerName, sizeBytes, pagesBytes, engine, reasons, frozenMs };
-    return { ...info, incompatibilities: await this.#incompatibilities(manifest) };
+    const incompatibilities = await this.#incompatibilities(manifest);
+    return { ...describe(manifest, stored), engine, reasons, incompatibilities };
   }
 
   /** What was found when it was made, unless one engine alone may be used now. */

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { ThawError } from "../common/errors.ts";
 import { show } from "../common/show.ts";
 import { MachineFacts } from "./facts.ts";
+import { CheckpointSummary } from "./summary.ts";
 
 /** The format of `checkpoint.json` that this thaw writes and reads. */
 export const MANIFEST_VERSION = 1;
@@ -21,7 +22,7 @@ export const CheckpointName = z
 export const CheckpointId = z.string().regex(/^[0-9a-f]{32}$/, "expected 32 hexadecimal digits");
 
 /** Where a file may be in a checkpoint's directory: what is listed is verified, what is not is not read. */
-const FilePath = z.string().regex(/^(images|compiled)\/[A-Za-z0-9_][A-Za-z0-9_.-]*$/);
+const FilePath = z.string().regex(/^((images|compiled|pages)\/[A-Za-z0-9_][A-Za-z0-9_.-]*|packs\/[0-9a-f]{64})$/);
 
 const Bytes = z.number().int().nonnegative();
 
@@ -86,10 +87,12 @@ export const CheckpointManifest = CheckpointDraft.extend({
   id: CheckpointId,
   /** Milliseconds since the epoch. */
   createdAt: z.number().int().nonnegative(),
-  /** Bytes of all files in `files`. */
+  /** Bytes of all that was dumped and compiled, as if nothing of it was shared. */
   imagesBytes: Bytes,
   /** Bytes of the memory pages among them. */
   pagesBytes: Bytes,
+  /** What the dump is made of; older thaws did not count it. */
+  summary: CheckpointSummary.optional(),
   /** Bytes of the container's writable layer. */
   upperBytes: Bytes,
   files: z.array(CheckpointFile),

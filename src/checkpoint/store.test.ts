@@ -9,6 +9,8 @@ import { machineFacts } from "./facts.ts";
 import type { CheckpointDraft } from "./manifest.ts";
 import { CheckpointStore } from "./store.ts";
 
+const leaveToCriu = async () => ({ engine: "criu", reasons: ["fd 7: established TCP"] }) as const;
+
 let root: string;
 let paths: Paths;
 let database: Database;
@@ -18,7 +20,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "thaw-test-"));
   paths = thawPaths({ THAW_DATA: join(root, "data") });
   database = new Database(":memory:");
-  store = new CheckpointStore(paths, database);
+  store = new CheckpointStore(paths, database, leaveToCriu);
 });
 
 afterEach(async () => {
@@ -135,7 +137,7 @@ test("sweep after a crash removes what is half there and keeps the rest", async 
   await mkdir(store.directoryOf("0".repeat(32)));
   await mkdir(join(paths.checkpoints, "not-ours"));
   await rm(store.directoryOf(lost.id), { recursive: true });
-  const afterCrash = new CheckpointStore(paths, database);
+  const afterCrash = new CheckpointStore(paths, database, leaveToCriu);
   expect(await afterCrash.sweep()).toHaveLength(3);
   expect(afterCrash.list().map((checkpoint) => checkpoint.id)).toEqual([kept.id]);
   expect((await readdir(paths.checkpoints)).sort()).toEqual([kept.id, "not-ours"].sort());
@@ -164,7 +166,7 @@ test.skipIf(process.getuid?.() !== 0)("a full disk leaves nothing half made", as
   await execOk(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", paths.data]);
   try {
     const { id, dir } = await store.begin("big");
-    const room = await writeFile(join(dir, "images/pages-1.img"), Buffer.alloc(1 << 20)).catch(() => "full");
+    const room = await writeFile(join(dir, "images/pages-1.img"), Buffer.alloc(1 << 20, 7)).catch(() => "full");
     expect(room).toBe("full");
     expect(await code(store.commit(id, await draft("big")))).toBe("NO_SPACE");
     expect(await readdir(paths.tmp)).toEqual([]);

@@ -4,6 +4,7 @@
  *     checkpoint.json   the manifest
  *     images/           what CRIU dumped: memory and secrets, mode 0600
  *     compiled/         what a faster engine made of it, if any
+ *     pages/, packs/    then also where the memory's pages are, and links to the files that have them (pages/packs.ts)
  *     upper/            the container's writable layer, a read-only layer of what is restored
  *
  * and a row in the database, which alone makes it exist: it is written last and removed first, so a
@@ -11,19 +12,21 @@
  */
 import type { Database } from "bun:sqlite";
 import { randomBytes } from "node:crypto";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { asThawError, errnoOf, ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
-import { entriesOf, isDirectory, sealFiles, syncFileSystem, treeBytes, verifyFiles } from "./files.ts";
+import { dumpCompiler } from "./compile-dump.ts";
+import { entriesOf, isDirectory, syncFileSystem, verifyFiles } from "./files.ts";
 import {
-  CheckpointDraft,
+  type CheckpointDraft,
   CheckpointId,
-  CheckpointManifest,
-  MANIFEST_VERSION,
+  type CheckpointManifest,
   parseCheckpointName,
   parseManifest,
 } from "./manifest.ts";
+import { PackStore } from "./pages/index.ts";
+import { type CompileHook, seal } from "./seal.ts";
 
 /** Half-made and half-removed checkpoints are in the temporary directory under this prefix and their id. */
 const TMP_PREFIX = "checkpoint-";
@@ -44,13 +47,20 @@ interface Row {
 export class CheckpointStore {
   readonly #paths: Paths;
   readonly #database: Database;
+  readonly #packs: PackStore;
+  readonly #compile: CompileHook;
   /** Ids that were begun and are neither committed nor discarded. */
   readonly #pending = new Set<string>();
 
-  /** @param database the daemon's database; the table is made when missing. */
-  constructor(paths: Paths, database: Database) {
+  /**
+   * @param database the daemon's database; the table is made when missing.
+   * @param compile what looks at every dump before it is sealed.
+   */
+  constructor(paths: Paths, database: Database, compile: CompileHook = dumpCompiler()) {
     this.#paths = paths;
     this.#database = database;
+    this.#packs = new PackStore(paths.packs);
+    this.#compile = compile;
     database.run(
       `CREATE TABLE IF NOT EXISTS checkpoints (
          name TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, json TEXT NOT NULL)`,
@@ -62,7 +72,7 @@ export class CheckpointStore {
    * @throws ThawError INVALID for a malformed name, NAME_IN_USE, NO_SPACE.
    */
   async begin(name: string): Promise<PendingCheckpoint> {
-    this.#refuseTaken(parseCheckpointName(name));
+    this.refuseTaken(name);
     const id = randomBytes(16).toString("hex");
     this.#pending.add(id);
     const dir = this.#temporary(id);
@@ -80,9 +90,9 @@ export class CheckpointStore {
   async commit(id: string, draft: CheckpointDraft): Promise<CheckpointManifest> {
     if (!this.#pending.has(id)) throw new ThawError("WRONG_STATE", `checkpoint ${id}: expected one that was begun`);
     return await this.#orDiscard(id, async () => {
-      const manifest = await this.#seal(id, draft);
+      const manifest = await seal({ packs: this.#packs, compile: this.#compile }, this.#temporary(id), id, draft);
       await mkdir(this.#paths.checkpoints, { recursive: true, mode: 0o700 });
-      this.#refuseTaken(manifest.name);
+      this.refuseTaken(manifest.name);
       await rename(this.#temporary(id), this.directoryOf(id));
       await syncFileSystem(this.#paths.checkpoints);
       this.#insert(manifest);
@@ -96,6 +106,7 @@ export class CheckpointStore {
     if (!this.#pending.has(id)) return;
     await rm(this.#temporary(id), { recursive: true, force: true });
     await rm(this.directoryOf(id), { recursive: true, force: true });
+    await this.#packs.sweep();
     this.#pending.delete(id);
   }
 
@@ -115,6 +126,7 @@ export class CheckpointStore {
     const { id } = this.#row(name);
     this.#database.query("DELETE FROM checkpoints WHERE id = ?").run(id);
     await rm(this.directoryOf(id), { recursive: true, force: true });
+    await this.#packs.sweep();
   }
 
   /**
@@ -154,6 +166,7 @@ export class CheckpointStore {
       await rm(this.#temporary(id), { recursive: true, force: true });
       findings.push(`checkpoint ${id}: it was half made`);
     }
+    for (const pack of await this.#packs.sweep()) findings.push(`pages ${pack}: no checkpoint needed them`);
     return findings;
   }
 
@@ -162,29 +175,13 @@ export class CheckpointStore {
     return join(this.#paths.checkpoints, CheckpointId.parse(id));
   }
 
-  #temporary(id: string): string {
-    return join(this.#paths.tmp, `${TMP_PREFIX}${id}`);
+  /** A directory for passing things, not made yet; the caller removes it, or after a crash `sweep`. */
+  scratch(): string {
+    return this.#temporary(randomBytes(16).toString("hex"));
   }
 
-  async #seal(id: string, input: CheckpointDraft): Promise<CheckpointManifest> {
-    const draft = CheckpointDraft.safeParse(input);
-    if (!draft.success) throw new ThawError("INVALID", `checkpoint ${input.name}: ${draft.error.message}`);
-    const dir = this.#temporary(id);
-    const files = await sealFiles(dir);
-    const pages = files.filter((file) => /\/pages-.*\.img$/.test(file.path));
-    const manifest = CheckpointManifest.parse({
-      ...draft.data,
-      version: MANIFEST_VERSION,
-      id,
-      createdAt: Date.now(),
-      files,
-      imagesBytes: sum(files),
-      pagesBytes: sum(pages),
-      upperBytes: await treeBytes(join(dir, "upper")),
-    });
-    await writeFile(join(dir, "checkpoint.json"), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600 });
-    await syncFileSystem(dir);
-    return manifest;
+  #temporary(id: string): string {
+    return join(this.#paths.tmp, `${TMP_PREFIX}${id}`);
   }
 
   #insert({ name, id, createdAt, ...rest }: CheckpointManifest): void {
@@ -204,9 +201,10 @@ export class CheckpointStore {
     return row;
   }
 
-  #refuseTaken(name: string): void {
-    if (this.#database.query("SELECT 1 FROM checkpoints WHERE name = ?").get(name) === null) return;
-    throw nameInUse(name);
+  /** @throws ThawError INVALID for a malformed name, NAME_IN_USE. */
+  refuseTaken(name: string): void {
+    const known = this.#database.query("SELECT 1 FROM checkpoints WHERE name = ?").get(parseCheckpointName(name));
+    if (known !== null) throw nameInUse(name);
   }
 
   async #orDiscard<T>(id: string, work: () => Promise<T>): Promise<T> {
@@ -217,10 +215,6 @@ export class CheckpointStore {
       throw asThawError(error);
     }
   }
-}
-
-function sum(files: readonly { size: number }[]): number {
-  return files.reduce((total, file) => total + file.size, 0);
 }
 
 function notFound(name: string): ThawError {

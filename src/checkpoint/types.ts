@@ -5,6 +5,7 @@
 import type { Container } from "../container/types.ts";
 import type { Op } from "../launcher/generated/protocol.ts";
 import type { Connections } from "./engine/criu-plan.ts";
+import type { MachineFacts } from "./facts.ts";
 
 /** A checkpoint as listed. */
 export interface CheckpointInfo {
@@ -15,9 +16,21 @@ export interface CheckpointInfo {
   /** Image reference or root directory of the container it was made of. */
   readonly image: string;
   readonly containerName: string;
-  /** Bytes of all image files, and of the memory pages among them. */
+  /** Bytes of all that was dumped, as if nothing of it was shared, and of the memory pages among them. */
   readonly sizeBytes: number;
   readonly pagesBytes: number;
+  /** Bytes of the disk that it takes, and of those the part that other checkpoints need, too. */
+  readonly storedBytes: number;
+  readonly sharedBytes: number;
+  /** What was dumped, counted over all processes; missing where an older thaw made it. */
+  readonly processes?: number | undefined;
+  readonly threads?: number | undefined;
+  readonly vmas?: number | undefined;
+  readonly descriptors?: number | undefined;
+  /** Bytes that a restored process touches until it has answered; missing where that was not recorded. */
+  readonly workingSetBytes?: number | undefined;
+  /** What it was made on and needs to find again. */
+  readonly machine: MachineFacts;
   /** The engine that will restore it, and why not a faster one. */
   readonly engine: string;
   readonly reasons: readonly string[];

@@ -27,6 +27,8 @@ export interface Paths {
   readonly containers: string;
   /** One directory a checkpoint. */
   readonly checkpoints: string;
+  /** Memory pages that checkpoints share. */
+  readonly packs: string;
   /** One directory a volume. */
   readonly volumes: string;
   /** Half-made things; emptied at the daemon's start. */
@@ -48,6 +50,7 @@ export function thawPaths(env: Record<string, string | undefined> = process.env)
     layers: join(data, "layers"),
     containers: join(data, "containers"),
     checkpoints: join(data, "checkpoints"),
+    packs: join(data, "packs"),
     volumes: join(data, "volumes"),
     tmp: join(data, "tmp"),
   };

@@ -4,10 +4,12 @@
  */
 import type { BuildRequest, BuildResult, ImageDetails, ImageRemoval, ImageSummary } from "../api/images.ts";
 import type { DaemonStatus } from "../api/thaw.ts";
-import type { CheckpointManager } from "../checkpoint/types.ts";
+import type { Archives } from "../checkpoint/archive/index.ts";
+import type { CheckpointInfo, CheckpointManager } from "../checkpoint/types.ts";
 import type { ContainerManager } from "../container/types.ts";
 import type { ContainerVolumes } from "../container/volumes.ts";
 import type { Listeners } from "../launcher/index.ts";
+import type { DumpRequest } from "../service/dump-when.ts";
 import type { ServiceManager } from "../service/types.ts";
 import type { Reseeding } from "./reseeding.ts";
 
@@ -63,6 +65,9 @@ export interface Control {
 export interface Parts {
   readonly containers: ContainerManager;
   readonly checkpoints: CheckpointManager;
+  readonly archives: Pick<Archives, "export" | "import">;
+  /** Makes a checkpoint when the container has come so far. */
+  readonly dumpWhen: (request: DumpRequest, signal: AbortSignal) => Promise<CheckpointInfo>;
   readonly services: ServiceManager;
   readonly volumes: ContainerVolumes;
   readonly images: Images;

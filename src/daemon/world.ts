@@ -3,6 +3,7 @@
  * the services, which may need what is made after it (`reconcileServices`).
  */
 import type { Database } from "bun:sqlite";
+import { Archives } from "../checkpoint/archive/index.ts";
 import { CheckpointStore, Checkpoints, type CriuInstallation, locateCriu, placeKdat } from "../checkpoint/index.ts";
 import { openDatabase } from "../common/database.ts";
 import { ThawError } from "../common/errors.ts";
@@ -14,7 +15,8 @@ import { LauncherGateway } from "../gateway/index.ts";
 import { ImageStore, LayerStore } from "../image/index.ts";
 import { ensureLauncher, type LauncherClient, Listeners } from "../launcher/index.ts";
 import { initLayerDir } from "../rootfs/index.ts";
-import { Cgroups, detectCgroups } from "../sandbox/index.ts";
+import { Cgroups, detectCgroups, hookDirectory } from "../sandbox/index.ts";
+import { dumpWhen } from "../service/dump-when.ts";
 import { Services } from "../service/manager.ts";
 import { DaemonControl, type Life } from "./control.ts";
 import { DaemonImages } from "./images.ts";
@@ -61,13 +63,14 @@ export class World {
       usedBy: (name) => services.userOf(name),
       log: (line) => log.info(line),
     });
+    const gateway = new LauncherGateway(launcher, paths.run);
     const services: Services = new Services({
       database,
       client: launcher,
       cgroups,
       containers,
       checkpoints,
-      gateway: new LauncherGateway(launcher, paths.run),
+      gateway,
       resolve: (spec) => serviceImages.resolve(spec),
       log: (line) => log.info(line),
     });
@@ -81,10 +84,13 @@ export class World {
       ...serviceImages.users(new Set(services.list().map(({ id }) => id))),
     ];
     const control = new DaemonControl({ paths, containers, services, launcher, cgroups, life });
+    const hooks = () => hookDirectory(paths.data);
     this.parts = {
       containers,
       volumes: containers.volumes,
       checkpoints,
+      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers, hooks }),
+      dumpWhen: (request, signal) => dumpWhen({ containers, checkpoints, gateway }, request, signal),
       services,
       images: daemonImages,
       control,

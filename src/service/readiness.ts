@@ -37,7 +37,8 @@ export async function awaitReady(when: CheckpointWhen, candidate: Candidate, sig
   }
 }
 
-async function awaitHealthy(path: string, probe: Probe, signal: AbortSignal): Promise<void> {
+/** Resolves when a path is answered with a status below 400. @throws the signal's reason. */
+export async function awaitHealthy(path: string, probe: Probe, signal: AbortSignal): Promise<void> {
   for (;;) {
     // A connection that a server resets while it starts is no answer yet; the deadline ends this.
     const status = await probe.get(path, signal).catch(() => NO_ANSWER);
@@ -46,7 +47,8 @@ async function awaitHealthy(path: string, probe: Probe, signal: AbortSignal): Pr
   }
 }
 
-async function awaitLine(wanted: RegExp, records: AsyncIterable<LogRecord>): Promise<void> {
+/** Resolves when a line matches. @throws ThawError NOT_READY when the log ends before. */
+export async function awaitLine(wanted: RegExp, records: AsyncIterable<LogRecord>): Promise<void> {
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const pending = { stdout: "", stderr: "" };
   for await (const { stream, bytes } of records) {

@@ -236,6 +236,8 @@ export function fakeParts(): Parts & { readonly containers: FakeContainers } {
     containers: new FakeContainers(),
     volumes: new ContainerVolumes({ database: openDatabase(":memory:"), paths: thawPaths({}), users: () => [] }),
     images: new FakeImages(),
+    archives: { export: nobody, import: nobody },
+    dumpWhen: nobody,
     checkpoints: { create: nobody, list: async () => [], get: nobody, remove: nobody, restore: nobody },
     services: { ...quiet, list: () => [], up: nobody, down: async () => 0, get: bug, sleep: nobody },
     control: { status: () => STATUS, stop: nobody },

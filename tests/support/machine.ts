@@ -10,7 +10,9 @@ import { join } from "node:path";
 import {
   CheckpointStore,
   Checkpoints,
+  type CompileHook,
   type CriuInstallation,
+  dumpCompiler,
   installCriu,
   placeKdat,
 } from "../../src/checkpoint/index.ts";
@@ -66,6 +68,8 @@ export class Machine {
   readonly root: string;
   readonly paths: Paths;
   readonly logged: string[] = [];
+  /** What looks at dumps; thaw's own engine when not set. */
+  compile: CompileHook | undefined;
   readonly #directory: string;
   readonly #criu: CriuInstallation;
   readonly #engine: string | undefined;
@@ -235,7 +239,11 @@ export class Machine {
     const database = openDatabase(paths.database);
     const cgroups = this.#cgroups;
     const containers = new Containers({ database, launcher: client, cgroups, paths });
-    const store = new CheckpointStore(paths, database);
+    const compile = dumpCompiler();
+    const compileOr: CompileHook = async (directory, draft) => {
+      return (this.compile ?? compile)(directory, draft);
+    };
+    const store = new CheckpointStore(paths, database, compileOr);
     const usedBy = (name: string) => services.userOf(name);
     const criu = async () => this.#criu;
     const checkpoints = new Checkpoints({

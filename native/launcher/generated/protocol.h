@@ -109,6 +109,7 @@ enum {
 	OP_CGROUP_REMOVE = 4,
 	OP_MAKE_DIR = 5,
 	OP_REMOVE_TREE = 6,
+	OP_GATHER = 46,
 	OP_DEVICE_FILTER = 26,
 	OP_OOM_WATCH = 25,
 	OP_SPAWN = 7,
@@ -379,6 +380,11 @@ struct op_make_dir {
 
 struct op_remove_tree {
 	struct wire_str path;
+};
+
+struct op_gather {
+	struct wire_str checkpoint;
+	struct wire_str target;
 };
 
 struct op_device_filter {
@@ -1004,6 +1010,13 @@ static inline bool op_decode_remove_tree(struct wire_reader *r, struct op_remove
 	return wire_end(r);
 }
 
+static inline bool op_decode_gather(struct wire_reader *r, struct op_gather *out)
+{
+	out->checkpoint = wire_get_str(r);
+	out->target = wire_get_str(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_device_filter(struct wire_reader *r, struct op_device_filter *out)
 {
 	out->path = wire_get_str(r);
@@ -1521,6 +1534,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 6: {
 		struct op_remove_tree op;
 		return op_decode_remove_tree(r, &op);
+	}
+	case 46: {
+		struct op_gather op;
+		return op_decode_gather(r, &op);
 	}
 	case 26: {
 		struct op_device_filter op;

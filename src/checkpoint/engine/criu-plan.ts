@@ -23,6 +23,9 @@ const COMMON = ["--manage-cgroups=ignore", "--network-lock", "skip", "--ext-unix
 /** What becomes of established TCP connections; those that are kept have both ends in the checkpoint. */
 export type Connections = "close" | "keep";
 
+/** Connections that nobody has accepted are no reason to refuse a dump: their clients connect again. */
+const IN_FLIGHT = ["--skip-in-flight"];
+
 /** The standard streams that were pipes to the launcher, as readlink(2) of the descriptor shows them ("pipe:[7]"). */
 export interface StreamPipes {
   readonly stdin: string | undefined;
@@ -63,7 +66,15 @@ export interface CriuRestore extends CriuRun {
  */
 export function dumpPlan(dump: CriuDump): Op[] {
   const external = dump.terminal === undefined ? [] : ["--external", dump.terminal];
-  const args = ["dump", "-t", String(dump.pidInside), "--leave-stopped", ...external, ...commonArgs(dump)];
+  const args = [
+    "dump",
+    "-t",
+    String(dump.pidInside),
+    "--leave-stopped",
+    ...IN_FLIGHT,
+    ...external,
+    ...commonArgs(dump),
+  ];
   return [
     { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
     ...opens(dump),

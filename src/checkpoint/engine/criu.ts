@@ -1,5 +1,6 @@
 /** CRIU as a restore engine: slower than thaw's own, and able to restore everything that it could dump. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import type { HostOp } from "../../launcher/generated/protocol.ts";
 import type { CriuProgram } from "../criu/program.ts";
 import type { CheckpointManifest } from "../manifest.ts";
 import type { RestorePlan } from "../types.ts";
@@ -25,10 +26,11 @@ export class CriuEngine implements RestoreEngine {
 
   compile(manifest: CheckpointManifest, options: RestoreOptions): RestorePlan {
     const [stdin, stdout, stderr] = manifest.stdio;
+    const images = imagesFor(manifest, options);
     const plan = restorePlan({
       program: this.#program,
       sandbox: options.sandbox,
-      imagesDir: join(options.directory, "images"),
+      imagesDir: images.directory,
       outputFile: options.outputFile,
       verbosity: options.verbosity,
       pidInside: manifest.mainPid,
@@ -36,6 +38,19 @@ export class CriuEngine implements RestoreEngine {
       terminal: manifest.terminal,
       pipes: { stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined },
     });
-    return { engine: this.name, plan, cleanup: options.cleanup };
+    return { engine: this.name, plan: [...images.before, ...plan], cleanup: [...options.cleanup, ...images.after] };
   }
+}
+
+/** Where CRIU finds its images: what shares pages with other checkpoints has to be put together for it first. */
+function imagesFor(
+  { files }: CheckpointManifest,
+  options: RestoreOptions,
+): { directory: string; before: HostOp[]; after: HostOp[] } {
+  const paths = new Set(files.map(({ path }) => path));
+  const whole = files.every(({ path }) => !path.startsWith("pages/") || paths.has(path.replace(/^pages/, "images")));
+  if (whole) return { directory: join(options.directory, "images"), before: [], after: [] };
+  const directory = join(dirname(options.outputFile), "images");
+  const before: HostOp[] = [{ kind: "gather", checkpoint: options.directory, target: directory }];
+  return { directory, before, after: [{ kind: "remove_tree", path: directory }] };
 }

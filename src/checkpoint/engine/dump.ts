@@ -16,8 +16,9 @@ import { unkeptConnections } from "./connections.ts";
 import { type Connections, type CriuDump, dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
 import { LayerCopy } from "./layer.ts";
+import { processesToDump } from "./leftovers.ts";
 import { criuErrors } from "./log.ts";
-import { containerProcesses, resume, type StdioPipes, sharedWritable, stdioPipes, terminalOf } from "./processes.ts";
+import { resume, type StdioPipes, sharedWritable, stdioPipes, terminalOf } from "./processes.ts";
 import { dumpId } from "./recover.ts";
 import { parseDumpStats } from "./stats.ts";
 import { unsafeLive } from "./unsafe-live.ts";
@@ -52,7 +53,7 @@ export interface Dumped {
  */
 export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () => Dumped; resume: () => void }> {
   const { container, directory } = request;
-  const { mainInside, tree, strays } = await containerProcesses(container.pid);
+  const { mainInside, tree, strays } = await processesToDump(container.pid, request.program);
   if (strays.length > 0) throw straysError(container, strays);
   await checkKdat(container);
   const known = {

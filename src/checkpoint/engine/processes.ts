@@ -22,6 +22,8 @@ export interface ContainerProcesses {
   readonly tree: readonly number[];
   /** Processes that are neither main, nor below it, nor the container's init: "name (pid)". */
   readonly strays: readonly string[];
+  /** Host pids of them. */
+  readonly strayPids: readonly number[];
 }
 
 /** A line of /proc/PID/maps. */
@@ -43,7 +45,12 @@ export async function containerProcesses(main: number): Promise<ContainerProcess
   );
   const tree = below(main, all);
   const strays = all.filter((process) => !tree.has(process.pid) && process.pidInside !== 1);
-  return { mainInside: own.pidInside, tree: [...tree], strays: strays.map((p) => `${p.name} (${p.pidInside})`) };
+  return {
+    mainInside: own.pidInside,
+    tree: [...tree],
+    strays: strays.map((p) => `${p.name} (${p.pidInside})`),
+    strayPids: strays.map((p) => p.pid),
+  };
 }
 
 /** Where the three standard streams of a process lead. */

@@ -1,46 +1,28 @@
-/** thaw checkpoint create | ls | inspect | rm */
+/** thaw checkpoint create | ls | inspect | rm | export | import */
 import type { CheckpointAnswer } from "../../api/thaw.ts";
+import { exportCheckpoint, importCheckpoint } from "../checkpoint-archive.ts";
+import { createCheckpoint } from "../checkpoint-create.ts";
 import { forEachName, makeCommand, makeGroup } from "../command.ts";
 import type { Context } from "../context.ts";
-import { bad } from "../options.ts";
 import { ageText, bytesText, failedToo, plain, print, printJson, table } from "../print.ts";
 
 export const command = (context: Context) =>
   makeGroup(
     "checkpoint",
-    "Make, list, show and remove checkpoints: running processes kept as files.",
+    "Make, list, show, remove and move checkpoints: running processes kept as files.",
     [
       ["thaw checkpoint create web warm", "dump the container web, which ends"],
       ["thaw restore warm", "and start it again where it was"],
     ],
-    [create(context), list(context), inspect(context), remove(context)],
-  );
-
-function create({ client }: Context) {
-  return makeCommand(
-    "create",
-    "Dump a running container's processes into a checkpoint. The container ends unless told otherwise.",
     [
-      ["thaw checkpoint create web warm", "the container web as the checkpoint warm"],
-      ["thaw checkpoint create --leave-running web warm", "and let it go on"],
+      createCheckpoint(context),
+      list(context),
+      inspect(context),
+      remove(context),
+      exportCheckpoint(context),
+      importCheckpoint(context),
     ],
-  )
-    .argument("<container>", "name or id of a running container")
-    .argument("<name>", "the checkpoint's name")
-    .option("--leave-running", "let the container go on")
-    .option("--tcp-established <close|keep>", "what becomes of connections within the container (default: close)")
-    .action(async (container: string, name: string, options: { leaveRunning?: boolean; tcpEstablished?: string }) => {
-      const { leaveRunning = false, tcpEstablished = "close" } = options;
-      const body = { container, name, leaveRunning, connections: connectionsOption(tcpEstablished) };
-      const made = await client.json<CheckpointAnswer>("checkpointCreate", { body });
-      print(`${made.name}: ${bytesText(made.sizeBytes)}, frozen for ${made.frozenMs.toFixed(1)} ms`);
-    });
-}
-
-function connectionsOption(text: string): "close" | "keep" {
-  if (text === "close" || text === "keep") return text;
-  throw bad("--tcp-established", "close or keep", text);
-}
+  );
 
 function list({ client }: Context) {
   return makeCommand("ls", "List checkpoints.", [
@@ -57,7 +39,7 @@ function list({ client }: Context) {
     });
 }
 
-const HEADER = ["NAME", "IMAGE", "CONTAINER", "CREATED", "SIZE", "ENGINE", "RESTORABLE"];
+const HEADER = ["NAME", "IMAGE", "CONTAINER", "CREATED", "SIZE", "ON DISK", "ENGINE", "RESTORABLE"];
 
 function row({
   name,
@@ -65,11 +47,21 @@ function row({
   containerName,
   createdAt,
   sizeBytes,
+  storedBytes,
   engine,
   incompatibilities,
 }: CheckpointAnswer): string[] {
   const restorable = incompatibilities.length === 0 ? "yes" : `no: ${incompatibilities[0]}`;
-  return [name, image, containerName, ageText(createdAt), bytesText(sizeBytes), engine, restorable].map(plain);
+  return [
+    name,
+    image,
+    containerName,
+    ageText(createdAt),
+    bytesText(sizeBytes),
+    bytesText(storedBytes),
+    engine,
+    restorable,
+  ].map(plain);
 }
 
 function inspect({ client }: Context) {

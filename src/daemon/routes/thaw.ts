@@ -3,7 +3,10 @@
  */
 import type { RouteName } from "../../api/routes.ts";
 import {
+  type CheckpointExportAnswer,
   checkpointCreateSchema,
+  checkpointExportSchema,
+  checkpointImportSchema,
   type DownAnswer,
   downQuerySchema,
   restoreSchema,
@@ -22,11 +25,15 @@ type CheckpointRoutes =
   | "checkpointCreate"
   | "checkpointInspect"
   | "checkpointRemove"
+  | "checkpointExport"
+  | "checkpointImport"
   | "checkpointRestore";
 type ServiceRoutes = "serviceList" | "serviceUp" | "serviceInspect" | "serviceSleep" | "projectDown";
 
 export function checkpointRoutes({
   checkpoints,
+  archives,
+  dumpWhen,
   containers,
   images,
 }: Parts): Record<CheckpointRoutes & RouteName, Handler> {
@@ -34,12 +41,20 @@ export function checkpointRoutes({
     checkpointList: async (call) => call.json(await checkpoints.list()),
     checkpointInspect: async (call) => call.json(await checkpoints.get(call.param("name"))),
     checkpointCreate: async (call) => {
-      const { container, name, ...options } = await call.body(checkpointCreateSchema);
-      call.json(await checkpoints.create(container, name, options), 201);
+      const { name, ...request } = await call.body(checkpointCreateSchema);
+      call.json(await dumpWhen({ ...request, checkpoint: name }, call.signal), 201);
     },
     checkpointRemove: async (call) => {
       await checkpoints.remove(call.param("name"));
       call.empty();
+    },
+    checkpointExport: async (call) => {
+      const { file } = await call.body(checkpointExportSchema);
+      call.json((await archives.export(call.param("name"), file, call.signal)) satisfies CheckpointExportAnswer);
+    },
+    checkpointImport: async (call) => {
+      const { name } = await archives.import(await call.body(checkpointImportSchema), call.signal);
+      call.json(await checkpoints.get(name), 201);
     },
     checkpointRestore: async (call) => {
       const { containerName } = await call.body(restoreSchema);

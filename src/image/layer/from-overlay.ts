@@ -14,8 +14,10 @@ export type OnDropped = (path: string) => void;
 export async function* fromOverlay(
   source: AsyncIterable<Uint8Array>,
   onDropped: OnDropped,
+  onDeleted: (path: string) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   for await (const entry of readTar(source)) {
+    if (isWhiteout(entry.header)) onDeleted(cleanPath(entry.header.name));
     const headers = convert(entry.header);
     if (headers.length === 0) onDropped(cleanPath(entry.header.name));
     for (const header of headers) yield encodeHeader(header);
@@ -29,7 +31,7 @@ export async function* fromOverlay(
 function convert(header: TarHeader): TarHeader[] {
   const path = cleanPath(header.name);
   if (baseOf(path).startsWith(".wh.")) throw badName(path, "has a name that means a whiteout in layers");
-  if (header.type === "char" && header.major === 0 && header.minor === 0) {
+  if (isWhiteout(header)) {
     return [emptyFile(childOf(parentOf(path), `.wh.${baseOf(path)}`))];
   }
   if (header.type === "char" || header.type === "block") return [];
@@ -46,6 +48,10 @@ function convert(header: TarHeader): TarHeader[] {
   };
   const opaque = header.xattrs.get("trusted.overlay.opaque") === "y" && path !== "";
   return opaque ? [own, emptyFile(childOf(path, ".wh..wh..opq"))] : [own];
+}
+
+function isWhiteout({ type, major, minor }: TarHeader): boolean {
+  return type === "char" && major === 0 && minor === 0;
 }
 
 function isLayerXattr(name: string): boolean {

@@ -359,6 +359,12 @@ export interface RemoveTreeOp {
   readonly path: string;
 }
 
+export interface GatherOp {
+  readonly kind: "gather";
+  readonly checkpoint: string;
+  readonly target: string;
+}
+
 export interface DeviceFilterOp {
   readonly kind: "device_filter";
   readonly path: string;
@@ -805,6 +811,7 @@ export type HostOp =
   | CgroupRemoveOp
   | MakeDirOp
   | RemoveTreeOp
+  | GatherOp
   | DeviceFilterOp
   | OomWatchOp
   | SpawnOp
@@ -917,6 +924,7 @@ const OP_CODES = {
   cgroup_remove: 4,
   make_dir: 5,
   remove_tree: 6,
+  gather: 46,
   device_filter: 26,
   oom_watch: 25,
   spawn: 7,
@@ -996,6 +1004,7 @@ export const opNames: Record<number, string> = {
   4: "cgroup_remove",
   5: "make_dir",
   6: "remove_tree",
+  46: "gather",
   26: "device_filter",
   25: "oom_watch",
   7: "spawn",
@@ -1297,6 +1306,10 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "remove_tree":
       w.str(value.path);
       return;
+    case "gather":
+      w.str(value.checkpoint);
+      w.str(value.target);
+      return;
     case "device_filter":
       w.str(value.path);
       w.bytes(value.program);
@@ -1578,6 +1591,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "make_dir", path: r.str(), mode: r.u32() };
     case 6:
       return { kind: "remove_tree", path: r.str() };
+    case 46:
+      return { kind: "gather", checkpoint: r.str(), target: r.str() };
     case 26:
       return { kind: "device_filter", path: r.str(), program: r.bytes() };
     case 25:
