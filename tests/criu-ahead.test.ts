@@ -1,17 +1,18 @@
 /** CRIU that is started ahead of the connection it is for: it waits in its sandbox, with nothing read of the checkpoint. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFile } from "node:fs/promises";
+import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sandboxCleanup } from "../src/checkpoint/index.ts";
 import { execOk } from "../src/common/exec.ts";
 import { ContainerState, type LauncherEvent, WakeResult } from "../src/launcher/generated/protocol.ts";
-import { findCriu, Machine } from "./support/machine.ts";
+import { findCriu, freePort, Machine } from "./support/machine.ts";
 import { until } from "./support/world.ts";
 
 const criu = await findCriu();
 if (typeof criu === "string") console.log(`skipped: checkpoints need a working CRIU: ${criu}`);
 
 const SOURCE = new URL("support/clocks.c", import.meta.url).pathname;
+const TREE = new URL("support/tree.pl", import.meta.url).pathname;
 const HELD_MS = 1500;
 
 describe.skipIf(typeof criu === "string")("CRIU made ahead", () => {
@@ -103,6 +104,25 @@ describe.skipIf(typeof criu === "string")("CRIU made ahead", () => {
     expect(ofKind("woke")).toMatchObject([{ result: WakeResult.failed, detail: expect.stringContaining("ahead") }]);
     expect(await ask()).toBeGreaterThan(0);
     await end();
+  });
+
+  test("is how a service of several processes is parked", async () => {
+    const { services } = machine.daemon;
+    await copyFile(TREE, join(machine.root, "tree.pl"));
+    const port = await freePort();
+    const argv = ["/usr/bin/perl", "/tree.pl"];
+    await services.up(machine.service("tree", port, { argv, tier: "parked" }), () => {});
+    for (let round = 1; round <= 5; round++) {
+      await until(() => services.get("test-tree").waiting);
+      expect(services.get("test-tree")).toMatchObject({ engine: "criu", tier: "parked", state: "asleep" });
+      expect(await (await fetch(`http://127.0.0.1:${port}/pipe`, { headers: { connection: "close" } })).text()).toMatch(
+        /^1 /,
+      );
+      await until(() => services.get("test-tree").wakes === round);
+      expect(services.get("test-tree").lastWake).toMatchObject({ result: "restored", tier: "parked" });
+      await services.sleep("test-tree");
+    }
+    await services.down("test");
   });
 
   /** Host pids of CRIU in the service's sandbox. */
