@@ -417,9 +417,11 @@ static void process_ended(struct process *p, int status)
 		c->wait_status = status;
 		c->ended_real = real_ns();
 	}
-	if (p->pid == c->main || (c->parking && c->state != CONTAINER_STATE_STARTING))
+	/* an engine that was made ahead, or its sandbox, while it waited */
+	const bool waited = c->held && c->go_fd >= 0 && (p->pid == c->go_pid || p->pid == c->holder);
+	if (p->pid == c->main || waited || (c->parking && c->state != CONTAINER_STATE_STARTING))
 		c->ended = true;
-	if (p->pid == c->main || p->pid == c->holder) {
+	if (p->pid == c->main || p->pid == c->holder || waited) {
 		if (c->state < CONTAINER_STATE_STOPPING && c->awaited != p && c->state == CONTAINER_STATE_RUNNING)
 			c->state = CONTAINER_STATE_STOPPING;
 		container_kill(c);
