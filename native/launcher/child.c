@@ -465,6 +465,11 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		op_decode_last_pid(r, &op);
 		return host.last_pid_fd < 0 ? -ENOSYS : write_number(host.last_pid_fd, op.pid);
 	}
+	case OP_AWAIT_GO: {
+		struct op_await_go op;
+		op_decode_await_go(r, &op);
+		return engine_await(child, &op);
+	}
 	case OP_REPAIR_END: {
 		struct op_repair_end op;
 		op_decode_repair_end(r, &op);

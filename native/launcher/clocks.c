@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <linux/sched.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 extern int setns(int fd, int type);
@@ -113,6 +114,28 @@ static int clock_from(struct child *child, const struct op_clock_from *op)
 	struct report r = { .op = child->index, .ns = (uint64_t)ahead.monotonic };
 	r.kind = REPORT_CLOCK;
 	return child_send(child, &r, -1);
+}
+
+/* Whoever restored the main process may have given it clocks of its own. */
+int clocks_join(struct child *child, pid_t main)
+{
+	struct offsets before = { 0, 0 }, after = { 0, 0 };
+	struct stat own, theirs;
+	char path[32];
+	snprintf(path, sizeof(path), "%d/ns/time", main);
+	if (fstatat(host.proc_fd, "self/ns/time", &own, 0) < 0 || fstatat(host.proc_fd, path, &theirs, 0) < 0)
+		return errno == ENOENT ? 0 : -errno; /* no such namespaces, or it has just ended */
+	if (own.st_ino == theirs.st_ino)
+		return 0;
+	int error = read_offsets(&before);
+	int fd = openat(host.proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (error == 0 && (fd < 0 || setns(fd, CLONE_NEWTIME) < 0))
+		error = child_fail(child, -errno, "entering the time namespace of the main process");
+	close_fd(&fd);
+	if (error == 0)
+		error = read_offsets(&after);
+	child->clock_shift += after.monotonic - before.monotonic;
+	return error;
 }
 
 int clocks_perform(struct child *child, uint16_t code, struct wire_reader *r)

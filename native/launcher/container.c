@@ -95,7 +95,7 @@ struct container *container_new(struct wire_str id, int *error)
 		return NULL;
 	memcpy(c->id, id.p, id.len + 1);
 	c->sandbox = c;
-	c->ns_pidfd = c->net_ns = c->cgroup_v2 = -1;
+	c->ns_pidfd = c->net_ns = c->cgroup_v2 = c->go_fd = -1;
 	userns_init(&c->userns);
 	stdio_init(&c->io);
 	list_add(&containers, &c->link);
@@ -110,6 +110,7 @@ static void release_kernel_things(struct container *c)
 	c->cgroup_count = 0;
 	close_fd(&c->cgroup_v2);
 	close_fd(&c->ns_pidfd);
+	close_fd(&c->go_fd);
 	close_fd(&c->net_ns);
 	userns_close(&c->userns);
 	net_release(c);
@@ -416,9 +417,11 @@ static void process_ended(struct process *p, int status)
 		c->wait_status = status;
 		c->ended_real = real_ns();
 	}
-	if (p->pid == c->main || (c->parking && c->state != CONTAINER_STATE_STARTING))
+	/* an engine that was made ahead, or its sandbox, while it waited */
+	const bool waited = c->held && c->go_fd >= 0 && (p->pid == c->go_pid || p->pid == c->holder);
+	if (p->pid == c->main || waited || (c->parking && c->state != CONTAINER_STATE_STARTING))
 		c->ended = true;
-	if (p->pid == c->main || p->pid == c->holder) {
+	if (p->pid == c->main || p->pid == c->holder || waited) {
 		if (c->state < CONTAINER_STATE_STOPPING && c->awaited != p && c->state == CONTAINER_STATE_RUNNING)
 			c->state = CONTAINER_STATE_STOPPING;
 		container_kill(c);

@@ -16,6 +16,7 @@
  *   spaces.c     those that make namespaces late; the view of the own cgroups
  *   clocks.c     the time namespace
  *   repair.c     connections after a dump
+ *   engine.c     restore engines that are started ahead
  *   userns.c     user namespaces
  *   mapped.c     roots and binds whose ids are mapped for one
  *   options.c    those that a user's options ask for: binds, tmpfs, devices, sysctls
@@ -106,6 +107,8 @@ struct container {
 	int net_ns;
 	struct userns userns;
 	uint32_t next_pid; /* inside, of the next process made there; 0: any */
+	int go_fd; /* what an engine that was started ahead waits for, and its pid */
+	pid_t go_pid;
 	int64_t clock_shift; /* how far the sandbox's CLOCK_MONOTONIC is ahead, ns */
 	int *held_ports; /* bound, never read */
 	unsigned held_count;
@@ -299,6 +302,7 @@ int spaces_join(struct child *child);
 /* How far CLOCK_MONOTONIC is ahead, ns. */
 int64_t clocks_shift(const struct op_time_offsets *op);
 int repair_end(struct child *child, const struct op_repair_end *op);
+int clocks_join(struct child *child, pid_t main);
 int clocks_perform(struct child *child, uint16_t code, struct wire_reader *fields);
 void userns_init(struct userns *u);
 void userns_close(struct userns *u);
@@ -318,6 +322,12 @@ int filter_take(struct child *child, const struct op_seccomp *op);
 /* The capability that the process needs for the filter and the program may not keep, as a bit. */
 uint64_t filter_capability(const struct child *child);
 int filter_install(struct child *child);
+
+/* --- engine.c ----------------------------------------------------------------------------------------------- */
+int engine_await(struct child *child, const struct op_await_go *op);
+void engine_awaits(struct process *p, int fd);
+/* Lets it go on, as the process that the plan waits for. */
+int engine_go(struct container *c);
 
 /* --- container.c ----------------------------------------------------------------------------------------------- */
 void containers_init(void);

@@ -184,6 +184,9 @@ static void report_take(struct process *p, const struct report *r, int fd)
 		else
 			wake_held(c);
 		break;
+	case REPORT_AWAITS:
+		engine_awaits(p, fd);
+		return;
 	case REPORT_CLOCK:
 		c->clock_shift = (int64_t)r->ns;
 		break;
@@ -336,8 +339,10 @@ static int remove_in_process(struct container *c, const char *path, uint32_t ind
 	pid_t pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (pid == 0)
+	if (pid == 0) {
+		close_range(3, ~0U, 0); /* it may take a while, and others wait for the end of what it has copies of */
 		_exit(remove_tree(path) < 0 ? 1 : 0);
+	}
 	return await_process(c, pid, index);
 }
 
@@ -346,8 +351,10 @@ static int gather_in_process(struct container *c, const struct op_gather *op, ui
 	pid_t pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (pid == 0)
+	if (pid == 0) {
+		close_range(3, ~0U, 0);
 		_exit(gather_images(op->checkpoint.p, op->target.p) < 0 ? 1 : 0);
+	}
 	return await_process(c, pid, index);
 }
 

@@ -8,6 +8,7 @@ enum report_kind {
 	REPORT_FAIL,
 	REPORT_TTY,
 	REPORT_PARKED,
+	REPORT_AWAITS, /* with the end of a pipe whose closing it waits for */
 	REPORT_CLOCK,  /* `ns` is how far CLOCK_MONOTONIC is ahead in the sandbox */
 	REPORT_CLONED, /* by a memory template: `op` is the pid, `ns` the tag of what was asked */
 };

@@ -60,6 +60,9 @@ int spaces_join(struct child *child)
 	child->own |= target->ns_flags;
 	if (flags & CLONE_NEWTIME)
 		child->clock_shift = target->clock_shift;
+	int error = target->main > 0 && !target->ended ? clocks_join(child, target->main) : 0;
+	if (error < 0)
+		return error;
 	return flags & CLONE_NEWUSER ? userns_become_root() : 0;
 }
 

@@ -301,12 +301,18 @@ void wake_held(struct container *c)
 	}
 }
 
-/* Its process waits at its report socket. */
+/* An engine waits for the end of a pipe, another process at its report socket. */
 void held_go_on(struct container *c)
 {
 	struct process *p = process_find(c->main);
 	c->state = CONTAINER_STATE_STARTING;
 	c->held = false;
+	if (c->go_fd >= 0) {
+		int error = engine_go(c);
+		if (error < 0)
+			container_fail(c, 0, 0, -error, 0, "what was made ahead is gone");
+		return;
+	}
 	c->awaited = p;
 	if (!p || send(p->report.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
 		container_fail(c, 0, 0, ESRCH, 0, "what was made ahead is gone");

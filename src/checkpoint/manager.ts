@@ -78,6 +78,7 @@ export interface CompileOptions {
   /** The checkpoint's engine when not given. */
   readonly engine?: RestoreEngine;
   readonly template?: RestoreOptions["template"];
+  readonly ahead?: RestoreOptions["ahead"];
 }
 
 export class Checkpoints implements CheckpointManager {
@@ -216,12 +217,15 @@ export class Checkpoints implements CheckpointManager {
   compile(
     ready: ReadyCheckpoint,
     place: ContainerPlace,
-    { layer, network = ALONE, engine = ready.choice.engine, template }: CompileOptions,
+    { layer, network = ALONE, engine = ready.choice.engine, template, ahead }: CompileOptions,
   ): RestorePlan {
+    // CRIU makes its own, at the moment of the restore and not of the sandbox.
+    const clocks = engine.name === "criu" ? undefined : ready.manifest.clocks;
     return engine.compile(ready.manifest, {
       template,
+      ahead,
       directory: this.#deps.store.directoryOf(ready.manifest.id),
-      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network, ready.manifest.clocks),
+      sandbox: restoreSandbox(ready.restoredSpec, place, this.#deps.cgroups, network, clocks),
       cleanup: [...network.after, ...sandboxCleanup(ready.restoredSpec, place, this.#deps.cgroups, layer)],
       outputFile: engineOutput(place),
       verbosity: RESTORE_VERBOSITY,

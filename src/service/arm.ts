@@ -49,8 +49,9 @@ export async function compileRoute(deps: ArmDeps, request: ArmRequest): Promise<
   }
   const ready = await deps.checkpoints.prepare(request.checkpoint);
   const ahead = request.tier === "parked";
-  const template = request.tier === "disk" ? undefined : { template: templateId(ready.manifest.id), hold: ahead };
-  const { plan: wake, engine } = deps.checkpoints.compile(ready, place, { layer: "drop", template });
+  const hasTemplate = request.tier !== "disk" && ready.choice.engine.name === "thaw";
+  const template = hasTemplate ? { template: templateId(ready.manifest.id), hold: ahead } : undefined;
+  const { plan: wake, engine } = deps.checkpoints.compile(ready, place, { layer: "drop", template, ahead });
   const [slower] = ready.choice.others;
   const second = slower ? deps.checkpoints.compile(ready, place, { layer: "drop", engine: slower }).plan : [];
   const wakeMs = deps.checkpoints.limitOf(request.checkpoint);

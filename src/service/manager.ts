@@ -151,7 +151,8 @@ export class Services implements ServiceManager {
   async #woke(live: Live, wake: WakePhases): Promise<void> {
     const reason = wake.result === "restored" ? "" : this.#whyFailed(live, wake);
     // A process that was to wait but did not yet was cloned like any other.
-    const armed = live.row.checkpoint === "" ? "cold" : live.row.tier === "disk" ? "disk" : "template";
+    const fromDisk = live.row.tier === "disk" || live.row.engine !== "thaw" ? "disk" : "template";
+    const armed = live.row.checkpoint === "" ? "cold" : fromDisk;
     const tier = wake.result === "fallback" ? "cold" : wake.tier === "parked" ? "parked" : armed;
     const told = { ...wake, tier, ...(reason === "" ? {} : { detail: reason }) } as const;
     this.#use(live.row.id);

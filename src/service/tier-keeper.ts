@@ -12,7 +12,7 @@ import type { Locks } from "./locks.ts";
 import { decideTiers, type Sleeper, type Tier } from "./tiers.ts";
 import type { ServiceWorld } from "./world.ts";
 
-/** A parked process beside its template: page tables, what it has written, its sandbox. */
+/** A parked process beside its template: page tables, what it has written, its sandbox. A CRIU that waits takes as much. */
 const PARKED_BYTES = 6 * 2 ** 20;
 /** Of the machine's memory, where THAW_MEMORY_BUDGET does not say it in bytes. */
 const SHARE = 4;
@@ -53,7 +53,7 @@ export class TierKeeper {
     const wanted = new Set<string>();
     for (const { row } of this.#candidates()) {
       const id = this.#checkpointId(row.checkpoint);
-      if (id !== undefined && row.tier !== "disk") wanted.add(id);
+      if (id !== undefined && row.tier !== "disk" && row.engine === "thaw") wanted.add(id);
     }
     await this.#world.checkpoints.templates.reconcile(wanted);
     await this.settle();
@@ -72,10 +72,10 @@ export class TierKeeper {
     }
   }
 
-  /** Services that the compiled engine wakes: others have no tiers. */
+  /** Services that an engine wakes: others have no tiers. */
   #candidates(): Live[] {
     return [...this.#world.live.values()].filter(({ row, life }) => {
-      return row.prepared && row.engine === "thaw" && row.checkpoint !== "" && life.state !== "preparing";
+      return row.prepared && row.engine !== "cold" && row.checkpoint !== "" && life.state !== "preparing";
     });
   }
 
@@ -84,27 +84,31 @@ export class TierKeeper {
     return this.#candidates().flatMap(({ row, usedAt = 0 }) => {
       const manifest = checkpoints.manifest(row.checkpoint);
       if (manifest === undefined) return [];
+      // CRIU has no templates: it waits in a sandbox of its own, or is started when it is wanted.
+      const held = checkpoints.templates.memoryBytes(manifest.id) || manifest.pagesBytes;
+      const templateBytes = row.engine === "thaw" ? held : 0;
       const isBad = (this.#ends.get(manifest.id) ?? 0) >= ENOUGH_ENDS;
-      const templateBytes = checkpoints.templates.memoryBytes(manifest.id) || manifest.pagesBytes;
       const wish = isBad ? "disk" : (row.spec.tier ?? "auto");
       return [{ id: row.id, wish, usedAt, templateBytes, parkedBytes: PARKED_BYTES }];
     });
   }
 
-  async #move(id: string, tier: Tier): Promise<void> {
+  async #move(id: string, decided: Tier): Promise<void> {
     const live = this.#candidates().find(({ row }) => row.id === id);
     if (!live) return;
     const { templates } = this.#world.checkpoints;
     const checkpoint = this.#checkpointId(live.row.checkpoint);
     if (checkpoint === undefined) return;
-    const isThere = tier === "disk" || templates.has(checkpoint);
+    const isCriu = live.row.engine === "criu";
+    const tier = isCriu && decided === "template" ? "disk" : decided;
+    const isThere = tier === "disk" || isCriu || templates.has(checkpoint);
     if (live.row.tier === tier && isThere) return;
     const ready: ReadyCheckpoint = await this.#world.checkpoints.prepare(live.row.checkpoint);
-    if (tier !== "disk") await templates.start(this.#world.checkpoints.templateSource(ready));
+    if (tier !== "disk" && !isCriu) await templates.start(this.#world.checkpoints.templateSource(ready));
     const held = tier === "parked" && live.life.state === "asleep" ? this.#untilHeld(id) : undefined;
     await armInTier(this.#world, live, tier);
     await held;
-    if (tier === "disk") await templates.stop(checkpoint);
+    if (tier === "disk" && !isCriu) await templates.stop(checkpoint);
   }
 
   /** Resolves when a process waits, or will not. */

@@ -74,6 +74,10 @@ export class Machine {
   readonly #criu: CriuInstallation;
   readonly #engine: string | undefined;
   readonly #cgroups: Cgroups;
+  get cgroups(): Cgroups {
+    return this.#cgroups;
+  }
+
   #lowers: readonly string[] = [];
   #daemon: Daemon | undefined;
 

@@ -180,6 +180,7 @@ enum {
 	OP_RESTORE = 151,
 	OP_GENERATION = 140,
 	OP_REPAIR_END = 130,
+	OP_AWAIT_GO = 131,
 };
 
 static inline bool op_is_host(uint16_t code)
@@ -735,6 +736,10 @@ struct op_generation {
 
 struct op_repair_end {
 	struct wire_strs pids;
+};
+
+struct op_await_go {
+	uint32_t fd;
 };
 
 static inline bool msg_decode_hello(struct wire_reader *r, struct msg_hello *out)
@@ -1507,6 +1512,12 @@ static inline bool op_decode_repair_end(struct wire_reader *r, struct op_repair_
 	return wire_end(r);
 }
 
+static inline bool op_decode_await_go(struct wire_reader *r, struct op_await_go *out)
+{
+	out->fd = wire_get_u32(r);
+	return wire_end(r);
+}
+
 /* True when `r` holds exactly the fields of operation `code`. */
 static inline bool op_valid(uint16_t code, struct wire_reader *r)
 {
@@ -1818,6 +1829,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 130: {
 		struct op_repair_end op;
 		return op_decode_repair_end(r, &op);
+	}
+	case 131: {
+		struct op_await_go op;
+		return op_decode_await_go(r, &op);
 	}
 	default:
 		return false;

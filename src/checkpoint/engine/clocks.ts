@@ -1,9 +1,9 @@
 /**
- * The clocks of dumped processes. CRIU writes what CLOCK_MONOTONIC and CLOCK_BOOTTIME said in their time namespace at the
- * moment of the dump, and on restore makes a time namespace of its own for each tree. thaw makes it for the sandbox instead,
- * so that whatever is in it later (an exec, another dump, thaw's own engine) has the same clocks, and CRIU need not.
+ * The clocks of dumped processes. CRIU writes what CLOCK_MONOTONIC and CLOCK_BOOTTIME said at the moment of the dump, and
+ * on restore makes a time namespace in which they go on from there. Other engines have a sandbox with such a namespace,
+ * and read it here what to begin with. Who joins a container later is put into the namespace of its main process.
  */
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type ImageKind, inner, malformed, onlyMessage, varints } from "./small-image.ts";
 
@@ -19,22 +19,12 @@ const TIMENS: ImageKind = { name: "timens", magics: [0x54564319, 0x43114433] };
 /** Field numbers of CRIU's timens.proto. */
 const FIELD = { monotonic: 1, boottime: 2, seconds: 1, nanoseconds: 2 } as const;
 
-/** CRIU's name for the image of processes in the time namespace that CRIU was in itself: the sandbox's. */
-const OF_SANDBOX = "timens-0.img";
-
-/**
- * Takes the clocks out of the images. The sandbox's are removed from them: without, CRIU leaves the clocks alone. Those of
- * a tree with a time namespace of its own are left to CRIU.
- * @returns undefined when CRIU wrote none, on a kernel without time namespaces.
- */
-export async function takeClocks(imagesDir: string): Promise<Clocks | undefined> {
+/** The clocks in a directory of images; undefined when CRIU wrote none, on a kernel without time namespaces. */
+export async function readClocks(imagesDir: string): Promise<Clocks | undefined> {
   const names = (await readdir(imagesDir)).filter((name) => /^timens-\d+\.img$/.test(name));
   const [name] = names;
   if (name === undefined || names.length > 1) return undefined;
-  const file = join(imagesDir, name);
-  const clocks = parseClocks(await Bun.file(file).bytes());
-  if (name === OF_SANDBOX) await rm(file);
-  return clocks;
+  return parseClocks(await Bun.file(join(imagesDir, name)).bytes());
 }
 
 /** Decodes a `timens` image. @throws ThawError CHECKPOINT_FAILED when it is not one. */

@@ -28,7 +28,7 @@ function execOf(plan: readonly Op[]): ExecOp {
 }
 
 describe("a restore by CRIU", () => {
-  const plan = restorePlan({ ...run, sandbox, pidInside: 2, pipes });
+  const plan = restorePlan({ ...run, ahead: false, sandbox, pidInside: 2, pipes });
 
   test("makes the sandbox, keeps CRIU's pids away, restores and adopts", () => {
     const expected =
@@ -50,7 +50,7 @@ describe("a restore by CRIU", () => {
 
   test("one pipe behind two streams is inherited once; files are not", () => {
     const inherits = (streams: StreamPipes) =>
-      execOf(restorePlan({ ...run, sandbox, pidInside: 2, pipes: streams })).argv.filter(
+      execOf(restorePlan({ ...run, ahead: false, sandbox, pidInside: 2, pipes: streams })).argv.filter(
         (arg) => arg === "--inherit-fd",
       );
     expect(inherits({ ...pipes, stderr: "pipe:[1]" })).toHaveLength(1);
@@ -59,7 +59,15 @@ describe("a restore by CRIU", () => {
 
   test("a terminal takes the place of all streams; kept connections are asked for", () => {
     const { argv } = execOf(
-      restorePlan({ ...run, sandbox, pidInside: 2, pipes, terminal: "tty[8800:1c]", connections: "keep" }),
+      restorePlan({
+        ...run,
+        ahead: false,
+        sandbox,
+        pidInside: 2,
+        pipes,
+        terminal: "tty[8800:1c]",
+        connections: "keep",
+      }),
     );
     expect(argv.filter((arg) => arg.startsWith("fd["))).toEqual(["fd[10]:tty[8800:1c]"]);
     expect(argv).toContain("--tcp-established");
@@ -70,8 +78,15 @@ describe("a restore by CRIU", () => {
     expect(decodePlan(encodePlan(plan))).toEqual(plan);
   });
 
+  test("made ahead it reads its options from a pipe that has no end yet", () => {
+    const ahead = restorePlan({ ...run, sandbox, pidInside: 2, pipes, ahead: true });
+    expect(ahead).toContainEqual({ kind: "await_go", fd: 9 });
+    expect(execOf(ahead).argv.join(" ")).toContain("--config /proc/self/fd/9");
+    expect(kinds(plan)).not.toContain("await_go");
+  });
+
   test("a sandbox that never says ready is a bug", () => {
-    expect(() => restorePlan({ ...run, sandbox: [], pidInside: 2, pipes })).toThrow("without `ready`");
+    expect(() => restorePlan({ ...run, ahead: false, sandbox: [], pidInside: 2, pipes })).toThrow("without `ready`");
   });
 });
 

@@ -12,7 +12,7 @@ import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards } from "../criu/program.
 const OPEN_DIRECTORY = 0o200000;
 
 /** Where the descriptors that CRIU is given stand. */
-const FD = { library: 5, images: 6, binary: 7, work: 8, stdin: 10, stdout: 11, stderr: 12 } as const;
+const FD = { library: 5, images: 6, binary: 7, work: 8, go: 9, stdin: 10, stdout: 11, stderr: 12 } as const;
 
 /** CRIU's own processes take pids from here on, out of the way of those it restores. */
 export const FIRST_PID_OF_CRIU = 20_000;
@@ -58,6 +58,8 @@ export interface CriuRestore extends CriuRun {
   readonly sandbox: readonly Op[];
   readonly pidInside: number;
   readonly pipes: StreamPipes;
+  /** CRIU is started and waits until the launcher says that it is wanted. */
+  readonly ahead: boolean;
 }
 
 /**
@@ -108,7 +110,9 @@ export function restorePlan(restore: CriuRestore): Op[] {
     { kind: "session" },
     { kind: "stdio_at", stdin: FD.stdin, stdout: FD.stdout, stderr: FD.stderr },
     { kind: "mark", phase: Phase.engine },
-    execOp(restore, args),
+    ...(restore.ahead ? [{ kind: "await_go", fd: FD.go } as const] : []),
+    // A file of options: CRIU reads it when it has been loaded, and goes on when it comes to its end.
+    execOp(restore, restore.ahead ? [...args, "--config", at(FD.go)] : args),
     { kind: "adopt", pidInside: restore.pidInside },
   ];
 }

@@ -36,6 +36,7 @@ export class CriuEngine implements RestoreEngine {
       pidInside: manifest.mainPid,
       connections: manifest.connections ?? "close",
       terminal: manifest.terminal,
+      ahead: options.ahead ?? false,
       pipes: { stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined },
     });
     return { engine: this.name, plan: [...images.before, ...plan], cleanup: [...options.cleanup, ...images.after] };

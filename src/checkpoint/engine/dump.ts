@@ -11,7 +11,7 @@ import { Stdio } from "../../launcher/generated/protocol.ts";
 import { type LauncherClient, runToEnd } from "../../launcher/index.ts";
 import type { CriuProgram } from "../criu/program.ts";
 import { connectionsLost, notRestorable } from "../refusals.ts";
-import { type Clocks, takeClocks } from "./clocks.ts";
+import { type Clocks, readClocks } from "./clocks.ts";
 import { unkeptConnections } from "./connections.ts";
 import { type Connections, type CriuDump, dumpPlan } from "./criu-plan.ts";
 import { checkKdat } from "./kdat.ts";
@@ -71,7 +71,7 @@ export async function dumpStopped(request: DumpRequest): Promise<{ dumped: () =>
     await layer.finish(await sharedWritable(tree));
     const imagesDir = join(directory, "images");
     const criuMs = await frozenMs(imagesDir);
-    const clocks = await takeClocks(imagesDir);
+    const clocks = await readClocks(imagesDir);
     const dumped = () => ({ ...known, clocks, frozenMs: criuMs + performance.now() - stoppedAt });
     return { dumped, resume: () => resume(tree) };
   } catch (error) {

@@ -24,6 +24,8 @@ export interface RestoreOptions {
   readonly verbosity: number;
   /** A memory template to be cloned; without one the compiled engine reads from disk. Other engines ignore it. */
   readonly template?: { readonly template: string; readonly hold: boolean } | undefined;
+  /** CRIU is to be started and then waits for a connection (`ahead` of a route). Default: it restores at once. */
+  readonly ahead?: boolean | undefined;
   /** For tests of the compiled engine: the system call that shall fail. */
   readonly failAt?: number | undefined;
 }

@@ -769,6 +769,11 @@ export interface RepairEndOp {
   readonly pids: readonly string[];
 }
 
+export interface AwaitGoOp {
+  readonly kind: "await_go";
+  readonly fd: number;
+}
+
 export type Request =
   | HelloMessage
   | RunMessage
@@ -883,7 +888,8 @@ export type ChildOp =
   | RestoreOpenOp
   | RestoreOp
   | GenerationOp
-  | RepairEndOp;
+  | RepairEndOp
+  | AwaitGoOp;
 
 export type Op = HostOp | ChildOp;
 
@@ -995,6 +1001,7 @@ const OP_CODES = {
   restore: 151,
   generation: 140,
   repair_end: 130,
+  await_go: 131,
 } as const;
 
 export const opNames: Record<number, string> = {
@@ -1075,6 +1082,7 @@ export const opNames: Record<number, string> = {
   151: "restore",
   140: "generation",
   130: "repair_end",
+  131: "await_go",
 };
 
 function encodeMessageFields(w: Writer, value: Message): void {
@@ -1574,6 +1582,9 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "repair_end":
       w.strs(value.pids);
       return;
+    case "await_go":
+      w.u32(value.fd);
+      return;
   }
 }
 
@@ -1733,6 +1744,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "generation", target: r.str() };
     case 130:
       return { kind: "repair_end", pids: r.strs() };
+    case 131:
+      return { kind: "await_go", fd: r.u32() };
     default:
       throw new WireError(`unknown Op code ${code}`);
   }
