@@ -2,11 +2,11 @@
  * Making a service's checkpoint: one cold start in a container of its own, waiting until the condition holds,
  * warm-up requests, quiet, dump. Nothing of it is left but the checkpoint, and after a failure not even that.
  */
-import { readFile } from "node:fs/promises";
 import type { Checkpoints } from "../checkpoint/index.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 import type { Container, ContainerManager, ContainerSpec } from "../container/types.ts";
 import type { Probe, ServiceGateway } from "./ports.ts";
+import { untilQuiet } from "./quiet.ts";
 import { awaitReady } from "./readiness.ts";
 import type { ServiceSpec } from "./types.ts";
 
@@ -29,10 +29,6 @@ export interface PrepareDeps {
 
 const LOG_LINES = 10;
 const LOG_CHARACTERS = 1500;
-
-/** How long closed connections may take to vanish from the service before it is dumped with them, ms. */
-const QUIET_MS = 500;
-const QUIET_STEP_MS = 5;
 
 /**
  * Makes the checkpoint.
@@ -150,20 +146,4 @@ async function lastLines(containers: ContainerManager, id: string): Promise<stri
   }
   const text = Buffer.concat(chunks).toString("utf8").trim();
   return text === "" ? "; it printed nothing" : `; it printed: ${text.slice(-LOG_CHARACTERS)}`;
-}
-
-/** The kernel announces no closed socket of another process, so for a moment they are looked at. */
-async function untilQuiet(pid: number): Promise<void> {
-  for (let waited = 0; waited < QUIET_MS; waited += QUIET_STEP_MS) {
-    if ((await openConnections(pid)) === 0) return;
-    await Bun.sleep(QUIET_STEP_MS);
-  }
-}
-
-/** Lines of /proc/net/tcp are: slot, local address, remote address, state in hex... */
-async function openConnections(pid: number): Promise<number> {
-  const idle = new Set(["06", "0A"]); // TIME_WAIT and LISTEN
-  const tables = ["tcp", "tcp6"].map((name) => readFile(`/proc/${pid}/net/${name}`, "utf8").catch(() => ""));
-  const lines = (await Promise.all(tables)).flatMap((table) => table.trim().split("\n").slice(1));
-  return lines.filter((line) => !idle.has(line.trim().split(/\s+/)[3] ?? "0A")).length;
 }
