@@ -5,21 +5,23 @@
  */
 import { join, resolve } from "node:path";
 import Table from "cli-table3";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import { makeContext } from "../../cli/context.ts";
 import { stopDaemon } from "../../cli/stop-daemon.ts";
 import { asThawError } from "../../common/errors.ts";
+import { shorten } from "../../common/show.ts";
 import { interruptible } from "../interruptible.ts";
 import { makeReport, PLAIN, publish, renderMachine } from "../report.ts";
 import type { Report } from "../schema.ts";
 import { summarize } from "../stats.ts";
-import { judge, type Verdict } from "./judge.ts";
+import { judge, TIERS, type Tier, type Verdict } from "./judge.ts";
 import { PROGRAMS, type Program } from "./list.ts";
 
 interface ProgramsOptions {
   readonly restores: number;
   readonly only?: readonly Program[];
+  readonly tier?: Tier;
   readonly root: string;
   readonly home?: string;
   readonly json?: boolean;
@@ -41,6 +43,7 @@ export function programsCommand(): Command {
     .description("restore real programs many times and compare what they answer")
     .option("--restores <n>", "of each program", whole, 100)
     .option("--only <name...>", "these programs", named)
+    .addOption(new Option("--tier <tier>", "where the memory of sleeping services shall be").choices(TIERS))
     .option("--root <directory>", "where examples/ is", ".")
     .option("--home <directory>", "the daemon's directory, which is kept")
     .option("--json", "print one JSON object")
@@ -76,21 +79,25 @@ async function run(options: ProgramsOptions): Promise<void> {
   });
 }
 
-const NOT_JUDGED = { engine: "-", right: 0, fellBack: 0, wakes: [], checkpointBytes: 0 };
+/** Of what a table says why not the faster engine; the JSON has all of it. */
+const MOST_CHARACTERS = 100;
+const NOT_JUDGED = { engine: "-", tier: "-", right: 0, fellBack: 0, wakes: [], checkpointBytes: 0 };
 
 async function judgeAll(
-  { only = PROGRAMS, root, restores }: ProgramsOptions,
+  { only = PROGRAMS, root, restores, tier }: ProgramsOptions,
   daemon: { client: ReturnType<typeof makeContext>["client"]; signal: AbortSignal },
 ): Promise<Report> {
   const verdicts: Verdict[] = [];
   for (const program of only) {
     console.error(`==> ${program.name}`);
     const say = (line: string) => console.error(`    ${line}`);
-    const verdict = await judge(program, { ...daemon, root: resolve(root), restores, say }).catch((error: unknown) => {
-      daemon.signal.throwIfAborted();
-      const { message } = asThawError(error);
-      return { ...NOT_JUDGED, name: program.name, reasons: [message], asked: restores, wrong: [message] };
-    });
+    const verdict = await judge(program, { ...daemon, root: resolve(root), restores, tier, say }).catch(
+      (error: unknown) => {
+        daemon.signal.throwIfAborted();
+        const { message } = asThawError(error);
+        return { ...NOT_JUDGED, name: program.name, reasons: [message], asked: restores, wrong: [message] };
+      },
+    );
     verdicts.push(verdict);
     console.error(`    ${verdict.engine}: ${verdict.right} of ${verdict.asked} right`);
   }
@@ -107,6 +114,7 @@ const extraSchema = z.object({
     z.object({
       name: z.string(),
       engine: z.string(),
+      tier: z.string(),
       reasons: z.array(z.string()),
       asked: z.number(),
       right: z.number(),
@@ -118,21 +126,14 @@ const extraSchema = z.object({
 
 function render(report: Report): string {
   const { programs } = extraSchema.parse(report.extra);
-  const head = [
-    "program",
-    "engine",
-    "right / restores",
-    "fell back",
-    "wake p50 ms",
-    "p99 ms",
-    "why not the faster engine",
-  ];
-  const colAligns = ["left", "left", "right", "right", "right", "right", "left"] as const;
+  const head = ["program", "engine", "tier", "right / restores", "fell back", "wake p50 ms", "p99 ms", "why"];
+  const colAligns = ["left", "left", "left", "right", "right", "right", "right", "left"] as const;
   const table = new Table({ head, colAligns: [...colAligns], ...PLAIN });
-  for (const { name, engine, right, asked, fellBack, reasons } of programs) {
+  for (const { name, engine, tier, right, asked, fellBack, reasons } of programs) {
     const row = report.rows.find((one) => one.name === name);
     const figures = row === undefined || row.n === 0 ? ["-", "-"] : [row.p50_ms.toFixed(2), row.p99_ms.toFixed(2)];
-    table.push([name, engine, `${right} / ${asked}`, fellBack, ...figures, reasons.join("; ")]);
+    const why = shorten(reasons.join("; "), MOST_CHARACTERS);
+    table.push([name, engine, tier, `${right} / ${asked}`, fellBack, ...figures, why]);
   }
   const wrong = programs.flatMap(({ name, wrong: words }) => words.map((word) => `${name}: ${word}`));
   return [table.toString(), ...(wrong.length === 0 ? [] : ["Wrong:", ...wrong]), renderMachine(report.machine)].join(

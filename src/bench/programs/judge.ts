@@ -15,11 +15,16 @@ import type { Answer } from "../ask.ts";
 import { waitForService } from "../watch.ts";
 import { askProgram, type Program, type Question } from "./list.ts";
 
+export const TIERS = ["disk", "template", "parked"] as const;
+export type Tier = (typeof TIERS)[number];
+
 export interface JudgeOptions {
   readonly client: ApiClient;
   /** Where the programs' directories are. */
   readonly root: string;
   readonly restores: number;
+  /** Where the memory of the sleeping service shall be; the daemon's own choice when not given. */
+  readonly tier?: Tier | undefined;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
@@ -27,6 +32,8 @@ export interface JudgeOptions {
 export interface Verdict {
   readonly name: string;
   readonly engine: string;
+  /** The one it slept in at the end. */
+  readonly tier: string;
   /** Why not a faster engine, and what became of wake-ups that were no restores. */
   readonly reasons: readonly string[];
   readonly asked: number;
@@ -53,10 +60,11 @@ export async function judge(program: Program, options: JudgeOptions): Promise<Ve
   const service = await putToSleep(program, options);
   try {
     const result = await wakeOften(program, service, options);
-    const { engine, reasons } = await client.json<ServiceAnswer>("serviceInspect", { params: { id: service.id } });
+    const asleep = await waitForService(client, service.id, ({ state }) => state === "asleep");
+    const { engine, reasons, tier } = asleep;
     const checkpoints = await client.json<{ sizeBytes: number }[]>("checkpointList");
     const checkpointBytes = checkpoints.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    return { name: program.name, engine, ...result, reasons: [...reasons, ...result.reasons], checkpointBytes };
+    return { name: program.name, engine, tier, ...result, reasons: [...reasons, ...result.reasons], checkpointBytes };
   } finally {
     await client.json("projectDown", { params: { project: PROJECT }, query: { volumes: true } });
   }
@@ -65,7 +73,7 @@ export async function judge(program: Program, options: JudgeOptions): Promise<Ve
 /** Builds the program's image and makes it a service. */
 export async function putToSleep(
   program: Program,
-  { client, root, say }: Pick<JudgeOptions, "client" | "root" | "say">,
+  { client, root, say, tier }: Pick<JudgeOptions, "client" | "root" | "say" | "tier">,
 ): Promise<ServiceAnswer> {
   const file = join(root, program.directory, "compose.yaml");
   const compose = await loadCompose(file);
@@ -76,7 +84,17 @@ export async function putToSleep(
     const body = { ...build, ...(existsSync(CA_FILE) ? { caFile: CA_FILE } : {}) };
     await client.progress<BuildResult>("buildCreate", { body }, say);
   }
-  return client.progress<ServiceAnswer>("serviceUp", { body: { ...service, idleMs: IDLE_MS } }, say);
+  // Not the ports of the file: something else may have them here.
+  const ports = service.ports.map((port) => ({ ...port, hostAddress: "127.0.0.1", hostPort: freePort() }));
+  const body = { ...service, ports, idleMs: IDLE_MS, ...(tier === undefined ? {} : { tier }) };
+  return client.progress<ServiceAnswer>("serviceUp", { body }, say);
+}
+
+/** A port of the loopback interface that nobody has at this moment. */
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  listener.stop(true);
+  return listener.port;
 }
 
 type Result = Pick<Verdict, "asked" | "right" | "fellBack" | "reasons" | "wrong" | "wakes">;
