@@ -10,7 +10,7 @@ import fc from "fast-check";
 import type { ReadyCheckpoint } from "../src/checkpoint/index.ts";
 import { findCriu, Machine } from "./support/machine.ts";
 import { holdsAsync } from "./support/property.ts";
-import { installIngredients, Restores } from "./support/restores.ts";
+import { installIngredients, Restores } from "./support/restore-plans.ts";
 
 const criu = await findCriu();
 if (typeof criu === "string") console.log(`skipped: checkpoints need a working CRIU: ${criu}`);
@@ -96,7 +96,9 @@ describe.skipIf(typeof criu === "string")("hostile checkpoints", () => {
   async function expectMismatch(): Promise<void> {
     const { checkpoints } = machine.daemon;
     await expect(checkpoints.prepare("good", { verifyAgain: true })).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
-    await expect(checkpoints.restore("good", { containerName: "never" })).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
+    await expect(checkpoints.restore("good", { containerName: "never" })).rejects.toMatchObject({
+      code: "DIGEST_MISMATCH",
+    });
   }
 
   test("a flipped bit in any section of the tables, in pages or in other images is found before anything runs", async () => {

@@ -10,7 +10,7 @@ import type { ReadyCheckpoint } from "../src/checkpoint/index.ts";
 import type { ContainerSpec } from "../src/container/types.ts";
 import { Stdio } from "../src/launcher/generated/protocol.ts";
 import { findCriu, Machine } from "./support/machine.ts";
-import { confinement, confinementLike, type How, installIngredients, Restores } from "./support/restores.ts";
+import { confinement, confinementLike, type How, installIngredients, Restores } from "./support/restore-plans.ts";
 
 const criu = await findCriu();
 if (typeof criu === "string") console.log(`skipped: checkpoints need a working CRIU: ${criu}`);

@@ -72,7 +72,7 @@ const program = fc
 const args = fc.array(fc.bigInt(0n, 2n ** 64n - 1n), { minLength: 6, maxLength: 6 });
 
 /** Without the cells that are written first. */
-function shown(bytes = new Uint8Array()): string {
+function shown(bytes: Uint8Array = new Uint8Array()): string {
   return (Buffer.from(bytes).toString("hex").match(/.{16}/g) ?? []).slice(16).join(" ");
 }
 
