@@ -281,7 +281,7 @@ static bool is_watch(const struct file *f, uint32_t kind, const struct restore_w
 {
 	if (kind == FILE_KIND_EPOLL)
 		return w->a < f->h->first_free_fd;
-	return w->data <= UINT32_MAX && is_path(f, (uint32_t)w->data);
+	return w->a <= RESTORE_LIMIT_WATCH && w->data <= UINT32_MAX && is_path(f, (uint32_t)w->data);
 }
 
 /* Of the levels that options can be on, and none that is a firewall's. */

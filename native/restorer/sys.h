@@ -1,12 +1,19 @@
 /* System calls without libc, and what every file of the restorer uses. */
 #pragma once
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "boot.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
+#ifdef RESTORER_TEST
+/* A native test stands in for the kernel, and says where the hole is. */
+extern struct restore_boot *restorer_boot(void);
+extern long raw_call(long nr, long a, long b, long c, long d, long e, long f);
+#else
 /* First byte of the code, from the linker's script: the hole begins there. */
 extern const char restorer_code[] __attribute__((visibility("hidden")));
 
@@ -17,6 +24,7 @@ static inline struct restore_boot *restorer_boot(void)
 	__asm__("" : "+r"(at));
 	return (struct restore_boot *)(at + RESTORE_LIMIT_CODE_BYTES);
 }
+#endif
 
 #define BOOT restorer_boot()
 #define HEADER ((const struct restore_header *)(uintptr_t)BOOT->tables)
@@ -24,6 +32,7 @@ static inline struct restore_boot *restorer_boot(void)
 #define TABLE(name, type) ((const type *)(uintptr_t)(BOOT->tables + HEADER->name##_at))
 #define DATA(offset) ((const char *)(uintptr_t)(BOOT->tables + HEADER->data_at + (offset)))
 
+#ifndef RESTORER_TEST
 static inline long raw_call(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
@@ -36,6 +45,7 @@ static inline long raw_call(long nr, long a, long b, long c, long d, long e, lon
 			 : "rcx", "r11", "memory");
 	return result;
 }
+#endif
 
 /* The same, failing where a test wants it to. */
 static inline long call6(long nr, long a, long b, long c, long d, long e, long f)

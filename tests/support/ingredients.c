@@ -1,11 +1,14 @@
 /*
  * A process with something of everything that thaw's own restore engine restores. On SIGUSR1 it prints one line that
- * says what it is and has, which must be the same before a dump and after a restore. Static, so that a root needs no
+ * says what it is and has, which must be the same before a dump and after a restore. `undumpable` and `no-futex` as
+ * arguments make it more difficult. Static, so that a root needs no
  * more than it; it writes in /data.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -22,6 +25,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
@@ -192,6 +196,19 @@ static void report(void)
 	fflush(stdout);
 }
 
+/* In all threads; they sleep, and this one needs none. */
+static void forbid_futex(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+	CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program));
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_user, .sa_flags = SA_RESTART };
@@ -213,6 +230,8 @@ int main(int argc, char **argv)
 		pthread_create(&thread, NULL, thread_main, (void *)i);
 	while (__atomic_load_n(&waiting, __ATOMIC_SEQ_CST) < THREADS)
 		usleep(1000);
+	if (argc > 1 && !strcmp(argv[1], "no-futex"))
+		forbid_futex();
 	printf("ready\n");
 	fflush(stdout);
 	for (;;) {

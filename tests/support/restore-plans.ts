@@ -44,6 +44,8 @@ export interface How {
   readonly tables?: string;
   readonly failAt?: number;
   readonly stdio?: Stdio;
+  /** Kills all of it that many milliseconds after it was asked for. */
+  readonly killAfterMs?: number;
 }
 
 /** Puts the program into the machine's root. */
@@ -151,6 +153,11 @@ export class Restores {
       failAt,
     });
     const other = plan.map((op) => (op.kind === "restore_open" && tables !== undefined ? { ...op, tables } : op));
+    const { killAfterMs } = how;
+    if (killAfterMs !== undefined) {
+      const kill = () => this.#client.request({ kind: "kill", id }).catch(() => {});
+      setTimeout(kill, killAfterMs);
+    }
     return this.#run(id, other, cleanup, stdio, place.log);
   }
 
@@ -173,7 +180,7 @@ export class Restores {
 
   /** Ends a container and drops its record. Resolves with what is left of it. */
   async end({ id, is }: Outcome): Promise<string[]> {
-    if (is === "running" || is === "hung") await this.#client.request({ kind: "kill", id });
+    if (is === "running" || is === "hung") await this.#client.request({ kind: "kill", id }).catch(() => {});
     const isGone = async () => {
       const found = (await this.#client.list()).containers.find((container) => container.id === id);
       return found === undefined || found.state === 3 || found.state === 4;

@@ -6,6 +6,7 @@ import {
   type FileRecord,
   type OptionRecord,
   type PacketRecord,
+  RESTORE_LIMITS,
   type WatchRecord,
 } from "./generated/tables.ts";
 import type { Descriptor, OpenFile, SocketOption } from "./process.ts";
@@ -134,6 +135,8 @@ function emitFile(file: OpenFile, index: number, building: Building): FileRecord
     case "signalfd":
       return { ...EMPTY, kind: FileKind.signalfd, flags: file.flags & O_NONBLOCK, a: file.mask };
     case "inotify": {
+      const far = file.watches.find(({ wd }) => wd > RESTORE_LIMITS.WATCH);
+      if (far) throw new Refusal(`inotify: the watch ${far.wd}, expected at most ${RESTORE_LIMITS.WATCH}`);
       const watches = file.watches.map(({ wd, mask, path }) => ({ a: wd, b: mask, data: BigInt(data.text(path)) }));
       return { ...EMPTY, kind: FileKind.inotify, flags: file.flags & O_NONBLOCK, ...put(building.watches, watches) };
     }

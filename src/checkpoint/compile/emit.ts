@@ -91,30 +91,42 @@ function headerOf(
   };
 }
 
-/** System calls that the restorer makes after the filters are installed: number, and arguments where they are known. */
-const AFTER_FILTERS: readonly { readonly name: string; readonly nr: number; readonly args?: readonly bigint[] }[] = [
+interface NeededCall {
+  readonly name: string;
+  readonly nr: number;
+  /** Where they are known. */
+  readonly args?: readonly bigint[];
+}
+
+/** System calls that the restorer makes after the filters are installed. */
+const AFTER_FILTERS: readonly NeededCall[] = [
   { name: "close", nr: 3 },
   { name: "munmap", nr: 11 },
   { name: "rt_sigreturn", nr: 15 },
   { name: "sendto", nr: 44 },
   { name: "prctl(PR_SET_DUMPABLE)", nr: 157, args: [4n] },
-  { name: "futex", nr: 202, args: [0n, 129n] },
+  { name: "futex(FUTEX_WAIT)", nr: 202, args: [0n, 128n] },
+  { name: "futex(FUTEX_WAKE)", nr: 202, args: [0n, 129n] },
 ];
-const CAPSET = { name: "capset", nr: 126 };
+const CAPSET: NeededCall = { name: "capset", nr: 126 };
+/** What installs the filter after this one. */
+const SECCOMP: NeededCall = { name: "seccomp", nr: 317, args: [1n, 1n] };
 
 function refuseOdd({ pid, sid, pgid, seccomp, credentials }: ProcessImage): void {
   if (sid !== pid || pgid !== pid)
     throw new Refusal(`session ${sid}, process group ${pgid}: expected both to be ${pid}`);
-  for (const { program } of seccomp) {
-    if (program.length % 8 !== 0) throw new Refusal(`seccomp: a filter of ${program.length} bytes`);
-    for (const { name, nr, args } of callsAfterFilters(credentials)) {
+  for (const [index, { program }] of seccomp.entries()) {
+    if (program.length === 0 || program.length % 8 !== 0)
+      throw new Refusal(`seccomp: a filter of ${program.length} bytes`);
+    const isLast = index === seccomp.length - 1;
+    for (const { name, nr, args } of [...callsAfterFilters(credentials), ...(isLast ? [] : [SECCOMP])]) {
       if (!filterAllows(program, nr, args))
         throw new Refusal(`seccomp: the filter forbids ${name}, which a restore needs`);
     }
   }
 }
 
-function callsAfterFilters({ noNewPrivs }: Credentials): readonly (typeof AFTER_FILTERS)[number][] {
+function callsAfterFilters({ noNewPrivs }: Credentials): readonly NeededCall[] {
   return noNewPrivs ? AFTER_FILTERS : [...AFTER_FILTERS, CAPSET];
 }
 

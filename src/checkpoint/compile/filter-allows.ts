@@ -7,7 +7,10 @@ const SECCOMP_RET_ALLOW = 0x7fff0000;
 const SECCOMP_RET_LOG = 0x7ffc0000;
 const AUDIT_ARCH_X86_64 = 0xc000003e;
 const INSTRUCTION_BYTES = 8;
-const MAX_STEPS = 100_000;
+/** SECCOMP_RET_ACTION_FULL. */
+const ACTION = 0xffff0000;
+/** Of struct seccomp_data. */
+const DATA_BYTES = 64;
 
 /** The fields of struct seccomp_data, as 32-bit words. */
 function seccompData(nr: number, args: readonly bigint[]): Uint32Array {
@@ -32,13 +35,21 @@ function run(program: Uint8Array, data: Uint32Array): number | undefined {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const memory = new Uint32Array(16);
   let [a, x] = [0, 0];
-  for (let pc = 0, steps = 0; steps < MAX_STEPS && (pc + 1) * INSTRUCTION_BYTES <= program.length; steps++, pc++) {
+  // Jumps only lead on.
+  for (let pc = 0; (pc + 1) * INSTRUCTION_BYTES <= program.length; pc++) {
     const at = pc * INSTRUCTION_BYTES;
     const code = view.getUint16(at, true);
     const k = view.getUint32(at + 4, true);
     switch (code) {
       case 0x20: // ld [k]
-        a = data[k >>> 2] ?? 0;
+        if (k % 4 !== 0 || k >= DATA_BYTES) return undefined;
+        a = data[k / 4] ?? 0;
+        break;
+      case 0x80: // ld #len
+        a = DATA_BYTES;
+        break;
+      case 0x81: // ldx #len
+        x = DATA_BYTES;
         break;
       case 0x00: // ld #k
         a = k;
@@ -68,13 +79,15 @@ function run(program: Uint8Array, data: Uint32Array): number | undefined {
         pc += k;
         break;
       case 0x06: // ret #k
-        return (k & 0x7fff0000) >>> 0 === (k & 0xffff0000) >>> 0 ? (k & 0x7fff0000) >>> 0 : undefined;
+        return actionOf(k);
       case 0x16: // ret a
-        return a >>> 31 ? undefined : (a & 0x7fff0000) >>> 0;
+        return actionOf(a);
       default: {
         const other = (code & 0x08) === 0 ? k : x;
-        if ((code & 0x07) === 0x04) a = calculate(code & 0xf0, a, other);
-        else if ((code & 0x07) === 0x05) pc += view.getUint8(at + (jumps(code & 0xf0, a, other) ? 2 : 3));
+        const result = (code & 0x07) === 0x04 ? calculate(code & 0xf0, a, other) : undefined;
+        const isMet = (code & 0x07) === 0x05 ? jumps(code & 0xf0, a, other) : undefined;
+        if (result !== undefined) a = result;
+        else if (isMet !== undefined) pc += view.getUint8(at + (isMet ? 2 : 3));
         else return undefined;
       }
     }
@@ -82,7 +95,12 @@ function run(program: Uint8Array, data: Uint32Array): number | undefined {
   return undefined;
 }
 
-function calculate(operation: number, a: number, b: number): number {
+function actionOf(value: number): number {
+  return (value & ACTION) >>> 0;
+}
+
+/** Undefined for what is no operation of a filter, and for a division by zero, at which the kernel kills. */
+function calculate(operation: number, a: number, b: number): number | undefined {
   switch (operation) {
     case 0x00:
       return (a + b) >>> 0;
@@ -91,7 +109,7 @@ function calculate(operation: number, a: number, b: number): number {
     case 0x20:
       return Math.imul(a, b) >>> 0;
     case 0x30:
-      return b === 0 ? 0 : Math.floor(a / b) >>> 0;
+      return b === 0 ? undefined : Math.floor(a / b) >>> 0;
     case 0x40:
       return (a | b) >>> 0;
     case 0x50:
@@ -102,12 +120,14 @@ function calculate(operation: number, a: number, b: number): number {
       return a >>> b;
     case 0x80:
       return -a >>> 0;
-    default:
+    case 0xa0:
       return (a ^ b) >>> 0;
+    default:
+      return undefined;
   }
 }
 
-function jumps(operation: number, a: number, b: number): boolean {
+function jumps(operation: number, a: number, b: number): boolean | undefined {
   switch (operation) {
     case 0x10:
       return a === b;
@@ -115,7 +135,9 @@ function jumps(operation: number, a: number, b: number): boolean {
       return a > b;
     case 0x30:
       return a >= b;
-    default:
+    case 0x40:
       return (a & b) !== 0;
+    default:
+      return undefined;
   }
 }

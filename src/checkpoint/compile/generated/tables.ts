@@ -15,6 +15,7 @@ export const RESTORE_LIMITS = {
   LEADER_BYTES: 32768,
   THREAD_STACK: 2048,
   PACKS: 1024,
+  WATCH: 16384,
 } as const;
 
 export const VmaKind = {
