@@ -1,8 +1,9 @@
 /** What looks at every dump: thaw's own engine takes it, or says why it leaves it to CRIU. */
 import { join } from "node:path";
 import { xsaveLayout } from "./compile/cpu.ts";
-import { compileImages } from "./compile/index.ts";
+import { compileImages, type Rehearse } from "./compile/index.ts";
 import { specOf } from "./draft.ts";
+import { TABLES_FILE } from "./engine/compiled.ts";
 import { onTopOf } from "./plans.ts";
 import { notRestorable } from "./refusals.ts";
 import type { CompileHook } from "./seal.ts";
@@ -13,11 +14,17 @@ import type { CompileHook } from "./seal.ts";
  */
 export function dumpCompiler(): CompileHook {
   let xsave: ReturnType<typeof xsaveLayout> | undefined;
-  return async (directory, { container, mainPid, stdio, containerName }) => {
+  return async (directory, { container, mainPid, stdio, containerName, clocks }, trial) => {
     xsave ??= xsaveLayout();
-    const spec = specOf({ container });
-    const { lowers, hooks } = onTopOf(spec, join(directory, "upper"));
-    const compiled = await compileImages({ directory, lowers, hooks, mainPid, stdio, xsave: await xsave });
+    const spec = onTopOf(specOf({ container }), join(directory, "upper"));
+    const { lowers, hooks } = spec;
+    const rehearse: Rehearse | undefined =
+      trial &&
+      ((process, packs) => {
+        const files = { tables: join(directory, TABLES_FILE), packs: packs.map((path) => join(directory, path)) };
+        return trial({ process, files, spec, clocks });
+      });
+    const compiled = await compileImages({ directory, lowers, hooks, mainPid, stdio, rehearse, xsave: await xsave });
     if (compiled.ok) return { engine: "thaw", reasons: [], emit: compiled.emit };
     if (compiled.unsafe.length > 0) throw notRestorable(containerName, compiled.unsafe);
     return { engine: "criu", reasons: [...compiled.refused] };

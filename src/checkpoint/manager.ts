@@ -14,7 +14,6 @@ import { describe, storedIn } from "./describe.ts";
 import { draft, specOf } from "./draft.ts";
 import { CompiledEngine } from "./engine/compiled.ts";
 import { CriuEngine } from "./engine/criu.ts";
-import type { Connections } from "./engine/criu-plan.ts";
 import { type Dumped, dumpStopped } from "./engine/dump.ts";
 import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import { criuErrors } from "./engine/log.ts";
@@ -30,6 +29,8 @@ import { incompatibilities, type MachineFacts, machineFacts } from "./facts.ts";
 import type { CheckpointDraft, CheckpointManifest } from "./manifest.ts";
 import { engineOutput, onTopOf, restoreSandbox, sandboxCleanup } from "./plans.ts";
 import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
+import { rehearse } from "./rehearsal.ts";
+import type { Trial } from "./seal.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
 import { type TemplateSource, Templates } from "./templates.ts";
 import type { CheckpointInfo, CheckpointManager, CreateOptions, RestorePlan } from "./types.ts";
@@ -100,11 +101,8 @@ export class Checkpoints implements CheckpointManager {
     const { criu, facts } = await this.#onMachine();
     const pending = await this.#deps.store.begin(checkpoint);
     try {
-      const leaveRunning = options.leaveRunning ?? false;
       const manifest = await marked(this.#deps.runDir, container.id, () =>
-        this.#dump(container, pending, { criu, leaveRunning, connections: options.connections }, (dumped) =>
-          draft(checkpoint, container, facts, dumped),
-        ),
+        this.#dump(container, pending, { criu, ...options }, (dumped) => draft(checkpoint, container, facts, dumped)),
       );
       return await this.#describe(manifest);
     } catch (error) {
@@ -247,19 +245,16 @@ export class Checkpoints implements CheckpointManager {
   async #dump(
     container: Container,
     pending: PendingCheckpoint,
-    {
-      criu,
-      leaveRunning,
-      connections,
-    }: { criu: CriuInstallation; leaveRunning: boolean; connections: Connections | undefined },
+    { criu, ...options }: { criu: CriuInstallation } & CreateOptions,
     draftOf: (dumped: Dumped) => CheckpointDraft,
   ): Promise<CheckpointManifest> {
     const { client, containers, store } = this.#deps;
     const { upper } = containers.place(container.id);
+    const { connections } = options;
     const request = { client, program: criu, container, upper, directory: pending.dir, connections };
     const stopped = await dumpStopped(request);
-    const commit = () => store.commit(pending.id, draftOf(stopped.dumped()));
-    if (leaveRunning) {
+    const commit = () => store.commit(pending.id, draftOf(stopped.dumped()), this.#trial(container.spec, options));
+    if (options.leaveRunning) {
       const committing = commit();
       stopped.resume();
       return committing;
@@ -272,6 +267,12 @@ export class Checkpoints implements CheckpointManager {
       stopped.resume();
       throw error;
     }
+  }
+
+  /** None where what is restored for a try would write to the same files as the container that goes on. */
+  #trial({ binds }: ContainerSpec, { leaveRunning, askAgain }: CreateOptions): Trial | undefined {
+    if (leaveRunning && binds.length > 0) return undefined;
+    return (work) => rehearse(this.#deps, work, askAgain);
   }
 
   async #end({ id }: Container): Promise<void> {

@@ -26,7 +26,7 @@ import {
   parseManifest,
 } from "./manifest.ts";
 import { PackStore } from "./pages/index.ts";
-import { type CompileHook, seal } from "./seal.ts";
+import { type CompileHook, seal, type Trial } from "./seal.ts";
 
 /** Half-made and half-removed checkpoints are in the temporary directory under this prefix and their id. */
 const TMP_PREFIX = "checkpoint-";
@@ -87,10 +87,16 @@ export class CheckpointStore {
    * Seals what was dumped and makes it exist; on any failure nothing of it is left.
    * @throws ThawError NAME_IN_USE, CHECKPOINT_FAILED, NO_SPACE, INVALID.
    */
-  async commit(id: string, draft: CheckpointDraft): Promise<CheckpointManifest> {
+  async commit(id: string, draft: CheckpointDraft, trial?: Trial): Promise<CheckpointManifest> {
     if (!this.#pending.has(id)) throw new ThawError("WRONG_STATE", `checkpoint ${id}: expected one that was begun`);
     return await this.#orDiscard(id, async () => {
-      const manifest = await seal({ packs: this.#packs, compile: this.#compile }, this.#temporary(id), id, draft);
+      const manifest = await seal(
+        { packs: this.#packs, compile: this.#compile },
+        this.#temporary(id),
+        id,
+        draft,
+        trial,
+      );
       await mkdir(this.#paths.checkpoints, { recursive: true, mode: 0o700 });
       this.refuseTaken(manifest.name);
       await rename(this.#temporary(id), this.directoryOf(id));

@@ -105,7 +105,7 @@ export class Templates {
 }
 
 /** Ends what the launcher has under an id and forgets it. */
-async function endRecord(client: LauncherClient, id: string): Promise<void> {
+export async function endRecord(client: LauncherClient, id: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new ThawError("LAUNCHER_FAILED", `${id} does not end`)), END_MS);
   const stops = [

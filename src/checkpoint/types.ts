@@ -6,6 +6,7 @@ import type { Container } from "../container/types.ts";
 import type { Op } from "../launcher/generated/protocol.ts";
 import type { Connections } from "./engine/criu-plan.ts";
 import type { MachineFacts } from "./facts.ts";
+import type { AskAgain } from "./rehearsal.ts";
 
 /** A checkpoint as listed. */
 export interface CheckpointInfo {
@@ -46,6 +47,8 @@ export interface CreateOptions {
   readonly leaveRunning?: boolean | undefined;
   /** What becomes of established TCP connections. Kept are those within the container. Default: closed. */
   readonly connections?: Connections | undefined;
+  /** Asks a restored process what it will be asked later, given the id of its container at the launcher. */
+  readonly askAgain?: AskAgain | undefined;
 }
 
 export interface CheckpointManager {

@@ -47,7 +47,7 @@ export async function prepareCheckpoint(
     const container = await deps.containers.start(id);
     await untilReady(deps, work, container, progress);
     progress("checkpoint");
-    await deps.checkpoints.create(id, work.checkpoint);
+    await deps.checkpoints.create(id, work.checkpoint, { askAgain: (restored) => askAgain(deps, work, restored) });
   } finally {
     await deps.containers.remove(id, { force: true }).catch(() => {});
   }
@@ -83,6 +83,20 @@ async function untilReady(
     for (const probe of probes) await probe.close();
   }
   await untilQuiet(container.pid);
+}
+
+/** The warm-up requests to a process that was restored for a try; what it answers is known by then. */
+async function askAgain(deps: PrepareDeps, { spec }: Preparation, container: string): Promise<void> {
+  const [port] = spec.ports;
+  if (port === undefined) return;
+  const signal = AbortSignal.timeout(spec.readyTimeoutMs);
+  const probe = await deps.gateway.probe(container, port.containerPort, spec.readyTimeoutMs);
+  try {
+    await probe.connected(signal);
+    for (const path of spec.warmup) await probe.get(path, signal);
+  } finally {
+    await probe.close();
+  }
 }
 
 async function readyAndWarm(

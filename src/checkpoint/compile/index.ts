@@ -1,9 +1,11 @@
 /** Compiles a dump for thaw's own restore engine, or says why that engine has to leave it to CRIU. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { asThawError } from "../../common/errors.ts";
 import { PAGE, type PageTable } from "../pages/index.ts";
 import { emitTables } from "./emit.ts";
 import type { Locate } from "./emit-memory.ts";
+import type { PrefaultRecord } from "./generated/tables.ts";
 import type { ProcessImage } from "./process.ts";
 import { Refusal } from "./refusal.ts";
 import { understand, type XsaveLayout } from "./understand.ts";
@@ -18,14 +20,24 @@ export interface CompileInput {
   readonly xsave: XsaveLayout;
   /** The container's hooks, if it has any. */
   readonly hooks?: string | undefined;
+  /** Restores the process once; see `rehearsal.ts`. */
+  readonly rehearse?: Rehearse | undefined;
 }
+
+/** Tries the tables. @returns what is worth having early. @throws ThawError when the restore fails. */
+export type Rehearse = (process: ProcessImage, packs: readonly string[]) => Promise<readonly PrefaultRecord[]>;
+
+/** What was written, or why not. */
+export type Emitted =
+  | { readonly ok: true; readonly packs: string[]; readonly oomScore: number; readonly workingSetBytes: number }
+  | { readonly ok: false; readonly refused: readonly string[] };
 
 export type Compiled =
   | {
       readonly ok: true;
       readonly process: ProcessImage;
       /** Writes `compiled/process.tables` once it is known where the pages are. */
-      readonly emit: (pages: PageTable) => Promise<{ packs: string[]; oomScore: number }>;
+      readonly emit: (pages: PageTable) => Promise<Emitted>;
     }
   | { readonly ok: false; readonly refused: readonly string[]; readonly unsafe: readonly string[] };
 
@@ -38,19 +50,33 @@ export async function compileImages(input: CompileInput): Promise<Compiled> {
   const { process } = understood;
   try {
     emitTables(process, { locate: ({ offset, pages }) => [{ pack: 0, offset, pages }] });
-    return { ok: true, process, emit: (pages) => emit(directory, process, pages) };
+    return { ok: true, process, emit: (pages) => emit(input, process, pages) };
   } catch (error) {
     if (error instanceof Refusal) return { ok: false, refused: [error.message], unsafe: [] };
     throw error;
   }
 }
 
-async function emit(directory: string, process: ProcessImage, table: PageTable) {
+async function emit(input: CompileInput, process: ProcessImage, table: PageTable): Promise<Emitted> {
+  const folder = join(input.directory, "compiled");
   const packs: string[] = [];
-  const tables = emitTables(process, { locate: placed(process, table, packs) });
-  await mkdir(join(directory, "compiled"), { recursive: true, mode: 0o700 });
-  await writeFile(join(directory, "compiled/process.tables"), tables, { mode: 0o600 });
-  return { packs, oomScore: process.oomScoreAdj };
+  const locate = placed(process, table, packs);
+  const write = async (prefault: readonly PrefaultRecord[]) =>
+    writeFile(join(folder, "process.tables"), emitTables(process, { locate, prefault }), { mode: 0o600 });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await write([]);
+  try {
+    const prefault = (await input.rehearse?.(process, packs)) ?? [];
+    if (prefault.length > 0) await write(prefault);
+    const workingSetBytes = prefault.reduce(
+      (sum, { bytes, write: isWritten }) => sum + (isWritten ? Number(bytes) : 0),
+      0,
+    );
+    return { ok: true, packs, oomScore: process.oomScoreAdj, workingSetBytes };
+  } catch (error) {
+    await rm(folder, { recursive: true });
+    return { ok: false, refused: [`a restore was tried and failed: ${asThawError(error).message}`] };
+  }
 }
 
 /** Pages where they are stored. Those of zeros are read only into mappings of files, which would show the file's. */

@@ -171,7 +171,7 @@ test("files that are emitted see where the pages are", async () => {
   const seen: unknown[] = [];
   const emit = async (pages: PageTable) => {
     seen.push(...pages.runs("pages-1.img", 1, 4));
-    return { packs: ["images/pages-1.img"], oomScore: 7 };
+    return { ok: true as const, packs: ["images/pages-1.img"], oomScore: 7, workingSetBytes: 0 };
   };
   compiled = { engine: "thaw", reasons: [], emit };
   const { files, compiled: kept } = await make("one", "ab..c");
