@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -32,6 +33,8 @@ static pid_t make_child(pid_t wanted, bool ends)
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0 && ends)
 		_exit(STATUS);
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody */
 	while (pid == 0)
 		pause();
 	assert(pid > 0);
