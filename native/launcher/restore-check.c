@@ -192,7 +192,7 @@ static bool check_hints(struct file *f)
 	const struct restore_prefault *prefault = RECORDS(f, prefault, struct restore_prefault);
 	f->what = "tables: advice on memory";
 	for (uint32_t i = 0; i < f->h->huge_count; i++) {
-		if (!is_page(huge[i].start) || !is_range(f, huge[i].start, huge[i].bytes))
+		if (!is_page(huge[i].start) || !is_range(f, huge[i].start, huge[i].bytes) || huge[i].whole > 1)
 			return false;
 	}
 	for (uint32_t i = 0; i < f->h->advice_count; i++) {

@@ -65,8 +65,10 @@ _Static_assert(sizeof(struct restore_run) == 32, "run");
 struct restore_huge {
 	uint64_t start;
 	uint64_t bytes;
+	uint32_t whole;
+	uint32_t pad;
 };
-_Static_assert(sizeof(struct restore_huge) == 16, "huge");
+_Static_assert(sizeof(struct restore_huge) == 24, "huge");
 
 struct restore_advice {
 	uint64_t start;

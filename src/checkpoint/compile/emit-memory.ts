@@ -8,6 +8,11 @@ export const PAGE = 4096n;
 const HUGE = 2n * 1024n * 1024n;
 /** Of a huge page's 512 pages so many must have been dumped for it to be made one: a template holds the rest for nothing. */
 const DENSE = 460;
+/** Of ten pages of a mapping so many must have been dumped for all of it to be read into huge pages. */
+const WHOLE_TENTHS = 8;
+/** See madvise(2). */
+const MADV_HUGEPAGE = 14;
+const MADV_NOHUGEPAGE = 15;
 
 const MAP = { shared: 0x01, private: 0x02, anonymous: 0x20, growsDown: 0x0100, noReserve: 0x4000 } as const;
 
@@ -80,20 +85,31 @@ export function emitRuns(pages: readonly PageRun[], locate: Locate): RunRecord[]
   });
 }
 
-/** Ranges of anonymous memory that are worth huge pages in a template. */
+/** Memory that is worth huge pages: mappings that were dumped nearly whole, and dense parts of others. */
 export function emitHuge(vmas: readonly Vma[], runs: readonly RunRecord[]): HugeRecord[] {
   const found: HugeRecord[] = [];
   let first = 0;
-  for (const { start, end, kind } of vmas) {
-    if (kind.is !== "anonymous" || kind.growsDown) continue;
-    for (let at = (start + HUGE - 1n) & -HUGE; at + HUGE <= end; at += HUGE) {
-      while (first < runs.length && endOf(runs[first]) <= at) first++;
-      if (pagesWithin(runs, first, at, at + HUGE) < DENSE) continue;
-      const last = found.at(-1);
-      if (last && last.start + last.bytes === at)
-        found[found.length - 1] = { start: last.start, bytes: last.bytes + HUGE };
-      else found.push({ start: at, bytes: HUGE });
-    }
+  for (const { start, end, kind, advice } of vmas) {
+    if (kind.is !== "anonymous" || kind.growsDown || end - start < HUGE) continue;
+    while (first < runs.length && endOf(runs[first]) <= start) first++;
+    const isDecided = advice.includes(MADV_HUGEPAGE) || advice.includes(MADV_NOHUGEPAGE);
+    const pages = pagesWithin(runs, first, start, end);
+    if (!isDecided && pages * 10 >= Number((end - start) / PAGE) * WHOLE_TENTHS) {
+      found.push({ start, bytes: end - start, whole: 1 });
+    } else if (!advice.includes(MADV_NOHUGEPAGE)) found.push(...denseParts(start, end, runs, first));
+  }
+  return found;
+}
+
+function denseParts(start: bigint, end: bigint, runs: readonly RunRecord[], from: number): HugeRecord[] {
+  const found: HugeRecord[] = [];
+  let first = from;
+  for (let at = (start + HUGE - 1n) & -HUGE; at + HUGE <= end; at += HUGE) {
+    while (first < runs.length && endOf(runs[first]) <= at) first++;
+    if (pagesWithin(runs, first, at, at + HUGE) < DENSE) continue;
+    const last = found.at(-1);
+    if (last && last.start + last.bytes === at) found[found.length - 1] = { ...last, bytes: last.bytes + HUGE };
+    else found.push({ start: at, bytes: HUGE, whole: 0 });
   }
   return found;
 }

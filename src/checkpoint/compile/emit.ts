@@ -14,6 +14,8 @@ import { Refusal } from "./refusal.ts";
 export interface EmitOptions {
   readonly locate: Locate;
   /** Pages that are used soon after a restore; see `record`. */
+  /** Whether this machine gives huge pages to who asks for them, and to nobody else. */
+  readonly huge?: boolean;
   readonly prefault?: readonly PrefaultRecord[];
 }
 
@@ -43,7 +45,7 @@ export function emitTables(process: ProcessImage, options: EmitOptions): Uint8Ar
     {
       vmas,
       runs,
-      huge: emitHuge(process.vmas, runs),
+      huge: options.huge ? emitHuge(process.vmas, runs) : [],
       advice: emitAdvice(process.vmas),
       prefault: options.prefault ?? [],
       ...files,

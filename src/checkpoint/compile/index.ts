@@ -1,5 +1,5 @@
 /** Compiles a dump for thaw's own restore engine, or says why that engine has to leave it to CRIU. */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asThawError } from "../../common/errors.ts";
 import { PAGE, type PageTable } from "../pages/index.ts";
@@ -61,8 +61,9 @@ async function emit(input: CompileInput, process: ProcessImage, table: PageTable
   const folder = join(input.directory, "compiled");
   const packs: string[] = [];
   const locate = placed(process, table, packs);
+  const huge = await hugeForWhoAsks();
   const write = async (prefault: readonly PrefaultRecord[]) =>
-    writeFile(join(folder, "process.tables"), emitTables(process, { locate, prefault }), { mode: 0o600 });
+    writeFile(join(folder, "process.tables"), emitTables(process, { locate, huge, prefault }), { mode: 0o600 });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await write([]);
   try {
@@ -77,6 +78,12 @@ async function emit(input: CompileInput, process: ProcessImage, table: PageTable
     await rm(folder, { recursive: true });
     return { ok: false, refused: [`a restore was tried and failed: ${asThawError(error).message}`] };
   }
+}
+
+/** Whether huge pages are for who asks for them: where they are for all nothing need be asked, and nobody gets any in "never". */
+async function hugeForWhoAsks(): Promise<boolean> {
+  const chosen = await readFile("/sys/kernel/mm/transparent_hugepage/enabled", "utf8").catch(() => "");
+  return chosen.includes("[madvise]");
 }
 
 /** Pages where they are stored. Those of zeros are read only into mappings of files, which would show the file's. */

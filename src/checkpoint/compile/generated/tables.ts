@@ -84,13 +84,15 @@ export function writeRun(view: DataView, at: number, value: RunRecord): void {
 export interface HugeRecord {
   readonly start: bigint;
   readonly bytes: bigint;
+  readonly whole: number;
 }
 
-export const HUGE_BYTES = 16;
+export const HUGE_BYTES = 24;
 
 export function writeHuge(view: DataView, at: number, value: HugeRecord): void {
   view.setBigUint64(at + 0, value.start, true);
   view.setBigUint64(at + 8, value.bytes, true);
+  view.setUint32(at + 16, value.whole, true);
 }
 
 export interface AdviceRecord {
