@@ -5,8 +5,10 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import fc from "fast-check";
+import { HEADER_BYTES } from "../src/checkpoint/compile/generated/tables.ts";
+import { tablesOf } from "../src/checkpoint/engine/compiled.ts";
 import type { ReadyCheckpoint } from "../src/checkpoint/index.ts";
 import { findCriu, Machine } from "./support/machine.ts";
 import { holdsAsync } from "./support/property.ts";
@@ -23,7 +25,6 @@ const SECTIONS = [
   ...["vmas", "runs", "huge", "advice", "prefault", "files", "descriptors", "watches", "options", "packets"],
   ...["threads", "signals", "rlimits", "itimers", "filters", "groups", "auxv", "data"],
 ];
-const HEADER_BYTES = PAIRS_AT + SECTIONS.length * 8 + 20 * 8 + 22 * 4;
 const DAMAGED = 160;
 
 interface Part {
@@ -116,6 +117,9 @@ describe.skipIf(typeof criu === "string")("hostile checkpoints", () => {
     for (const { path, size } of ready.manifest.files) {
       if (path !== TABLES && size > 0) await withChanged(path, flip(size - 1), expectMismatch);
     }
+    const { packs } = tablesOf(ready.manifest, directory);
+    expect(packs.length).toBeGreaterThan(0);
+    for (const pack of packs) await withChanged(relative(directory, pack), flip(0), expectMismatch);
     expect(machine.daemon.containers.list({ all: true }).map(({ spec }) => spec.name)).not.toContain("never");
     await machine.daemon.checkpoints.prepare("good", { verifyAgain: true });
     await expectServing();

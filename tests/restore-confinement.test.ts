@@ -5,7 +5,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { ProcessImage } from "../src/checkpoint/compile/process.ts";
 import type { ReadyCheckpoint } from "../src/checkpoint/index.ts";
 import type { ContainerSpec } from "../src/container/types.ts";
 import { Stdio } from "../src/launcher/generated/protocol.ts";
@@ -107,13 +106,8 @@ describe.skipIf(typeof criu === "string")("a restored process is confined as it 
 
   test("another user with groups, from tables of root's dump", async () => {
     const before = await dumped("becoming", {});
-    const process = await restores.process(before.ready);
-    const change = (noNewPrivs: boolean): ProcessImage => {
-      const ids = { uid: 1000, euid: 1000, suid: 1000, fsuid: 1000, gid: 1001, egid: 1001, sgid: 1001, fsgid: 1001 };
-      const none = { effective: 0n, permitted: 0n, ambient: 0n };
-      const credentials = { ...process.credentials, ...ids, ...none, groups: [20, 2000, 3000], noNewPrivs };
-      return { ...process, credentials };
-    };
+    const user = { uid: 1000, euid: 1000, suid: 1000, fsuid: 1000, gid: 1001, egid: 1001, sgid: 1001, fsgid: 1001 };
+    const rights = { effective: 0, permitted: 0, ambient: 0 };
     for (const noNewPrivs of [true, false]) {
       const lines = (all: string[]) =>
         all
@@ -132,16 +126,20 @@ describe.skipIf(typeof criu === "string")("a restored process is confined as it 
         .replace(/nnp=\d/, `nnp=${noNewPrivs ? 1 : 0}`);
       await expectSame(
         { ready: before.ready, report, confinement: wanted },
-        { tables: restores.write(before.ready, change(noNewPrivs)) },
+        {
+          tables: await restores.rewrite(
+            before.ready,
+            { ...user, ...rights, no_new_privs: Number(noNewPrivs) },
+            [20, 2000, 3000],
+          ),
+        },
       );
     }
   });
 
   test("a stream that is connected to nothing is the container's /dev/null, and the host's stays root's", async () => {
     const { ready } = await dumped("silent", {});
-    const process = await restores.process(ready);
-    const ids = { uid: 1000, euid: 1000, suid: 1000, fsuid: 1000 };
-    const tables = restores.write(ready, { ...process, credentials: { ...process.credentials, ...ids } });
+    const tables = await restores.rewrite(ready, { uid: 1000, euid: 1000, suid: 1000, fsuid: 1000 }, []);
     const template = await restores.template(ready, { tables });
     for (const way of [{}, { template: template.id }]) {
       const outcome = await restores.restore(ready, { ...way, tables, stdio: Stdio.none });

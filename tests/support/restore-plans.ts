@@ -4,10 +4,7 @@
  */
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { xsaveLayout } from "../../src/checkpoint/compile/cpu.ts";
-import { emitTables } from "../../src/checkpoint/compile/emit.ts";
-import type { ProcessImage } from "../../src/checkpoint/compile/process.ts";
-import { understand } from "../../src/checkpoint/compile/understand.ts";
+import { readTables } from "../../protocol/tables.ts";
 import { CompiledEngine, tablesOf } from "../../src/checkpoint/engine/compiled.ts";
 import { templatePlan } from "../../src/checkpoint/engine/compiled-plan.ts";
 import type { ReadyCheckpoint } from "../../src/checkpoint/index.ts";
@@ -99,22 +96,23 @@ export class Restores {
     return line ?? "";
   }
 
-  /** A checkpoint's process as it is understood, and changed. */
-  async process(ready: ReadyCheckpoint): Promise<ProcessImage> {
-    const { mainPid, stdio, id } = ready.manifest;
-    const images = join(this.#machine.daemon.store.directoryOf(id), "images");
-    const context = { mainPid, stdio, rootLowers: ready.restoredSpec.lowers, xsave: await xsaveLayout() };
-    const understood = await understand(images, context);
-    if (!understood.ok) throw new Error(understood.refused.join("; "));
-    return understood.process;
-  }
-
-  /** Writes the tables of a process whose pages are the checkpoint's. Resolves with their path. */
-  write(ready: ReadyCheckpoint, process: ProcessImage): string {
-    const packs = ready.manifest.compiled?.packs ?? [];
-    const tables = emitTables(process, {
-      locate: ({ file, offset, pages }) => [{ pack: packs.indexOf(`images/${file}`), offset, pages }],
-    });
+  /** Writes the tables of a checkpoint with other fields of the header and other groups. Resolves with their path. */
+  async rewrite(ready: ReadyCheckpoint, fields: Record<string, number>, groups: readonly number[]): Promise<string> {
+    const own = tablesOf(ready.manifest, this.#machine.daemon.store.directoryOf(ready.manifest.id)).tables;
+    const old = readFileSync(own);
+    const tables = new Uint8Array((old.length + 7 + groups.length * 4 + 7) & ~7);
+    tables.set(old);
+    const view = new DataView(tables.buffer);
+    const offsets = await headerOffsets();
+    const groupsAt = (old.length + 7) & ~7;
+    groups.forEach((gid, i) => void view.setUint32(groupsAt + i * 4, gid, true));
+    const all = { ...fields, size: tables.length, groups_at: groupsAt, groups_count: groups.length };
+    for (const [name, value] of Object.entries(all)) {
+      const field = offsets.get(name);
+      if (field === undefined) throw new Error(`the header has no ${name}`);
+      if (field.type === "u64") view.setBigUint64(field.at, BigInt(value), true);
+      else view.setUint32(field.at, value, true);
+    }
     return this.writeBytes(tables);
   }
 
@@ -192,6 +190,25 @@ export class Restores {
     this.#places.delete(id);
     return (await this.#cgroups.existing()).has(id) ? [`cgroup ${id}`] : [];
   }
+}
+
+/** Where the fields of a table file's header are. */
+async function headerOffsets(): Promise<Map<string, { at: number; type: string }>> {
+  const { sections, header } = await readTables();
+  const pairs = Object.keys(sections).flatMap((name) => [`${name}_at`, `${name}_count`]);
+  const fields = [
+    ["magic", "u64"],
+    ...["version", "size", ...pairs].map((name) => [name, "u32"]),
+    ...Object.entries(header),
+  ];
+  let next = 0;
+  return new Map(
+    fields.map(([name = "", type = ""]) => {
+      const at = next;
+      next += type === "u64" ? 8 : 4;
+      return [name, { at, type }];
+    }),
+  );
 }
 
 const CONFINEMENT =
