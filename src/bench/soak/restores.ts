@@ -118,6 +118,10 @@ function restore({ client }: Home, containerName: string): Promise<unknown> {
 
 async function restoreAndJudge(home: Home, name: string, tally: Tally): Promise<void> {
   const from = performance.now();
+  const say = (wrong: string) => {
+    console.error(`    ${wrong}`);
+    tally.wrong.push(wrong);
+  };
   try {
     await restore(home, name);
     const restored = performance.now();
@@ -125,9 +129,9 @@ async function restoreAndJudge(home: Home, name: string, tally: Tally): Promise<
     tally.restoreMs.push(restored - from);
     tally.judgeMs.push(performance.now() - restored);
     if (wrong === undefined) tally.right++;
-    else tally.wrong.push(`${name}: ${wrong}`);
+    else say(`${name}: ${wrong}`);
   } catch (error) {
-    tally.wrong.push(`${name}: ${asThawError(error).message}`);
+    say(`${name}: ${asThawError(error).message}`);
   }
   await removeSurely(home, name);
 }
