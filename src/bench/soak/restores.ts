@@ -42,6 +42,11 @@ export interface RestoresResult {
 }
 
 const CHECKPOINT = "soak-judge";
+/**
+ * Few addresses, which are given again and again: the kernel remembers a thousand neighbours for half a minute, and
+ * then the next one cannot be reached from this machine.
+ */
+const NETWORK = { Name: "soak", IPAM: { Config: [{ Subnet: "10.213.77.0/25" }] } };
 const WARM_UP = 50;
 const KILL_ONE_OF = 10;
 const PROGRESS_EVERY = 500;
@@ -71,6 +76,7 @@ export async function soakRestores(home: Home, options: RestoresOptions): Promis
   const left = await whatIsLeft(home, []);
   const after = await quietLevel(home, options);
   await home.client.json("checkpointRemove", { params: { name: CHECKPOINT } });
+  await home.client.json("networkRemove", { params: { id: NETWORK.Name } });
   const files = readdirSync(home.paths.checkpoints).map(
     (name) => `${join(home.paths.checkpoints, name)} of a removed checkpoint`,
   );
@@ -87,7 +93,9 @@ const newTally = (): Tally => ({ restoreMs: [], judgeMs: [], wrong: [], killedWh
 async function makeCheckpoint(home: Home, root: string): Promise<CheckpointAnswer> {
   const { client } = home;
   await makeJudge(home, root);
-  const body = containerBody(home, "bridge", JUDGE_ARGV, undefined);
+  await client.json("networkCreate", { body: NETWORK });
+  const any = containerBody(home, "bridge", JUDGE_ARGV, undefined);
+  const body = { ...any, HostConfig: { ...any.HostConfig, NetworkMode: NETWORK.Name } };
   const { Id: id } = await client.json<{ Id: string }>("containerCreate", { body, query: { name: CHECKPOINT } });
   await client.json("containerStart", { params: { id } });
   await firstJudgement(home, id);
