@@ -46,7 +46,10 @@ export const checkpointCreateSchema = z.strictObject({
 export type CheckpointCreateRequest = z.input<typeof checkpointCreateSchema>;
 
 /** Body of POST /thaw/v1/checkpoints/{name}/restore. The answer is a container's details. */
-export const restoreSchema = z.strictObject({ containerName: nameSchema.optional() });
+export const restoreSchema = z.strictObject({
+  containerName: nameSchema.optional(),
+  tier: z.enum(["disk", "template"]).default("disk"),
+});
 
 /** Body of POST /thaw/v1/checkpoints/{name}/export: a file of the daemon's machine that does not exist yet. */
 export const checkpointExportSchema = z.strictObject({ file: pathSchema });

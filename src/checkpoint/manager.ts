@@ -32,8 +32,8 @@ import { checkDumpable, incompatible, restoreFailed } from "./refusals.ts";
 import { rehearse } from "./rehearsal.ts";
 import type { Trial } from "./seal.ts";
 import type { CheckpointStore, PendingCheckpoint } from "./store.ts";
-import { type TemplateSource, Templates } from "./templates.ts";
-import type { CheckpointInfo, CheckpointManager, CreateOptions, RestorePlan } from "./types.ts";
+import { type TemplateSource, Templates, templateId } from "./templates.ts";
+import type { CheckpointInfo, CheckpointManager, CreateOptions, RestorePlan, RestoreRequest } from "./types.ts";
 
 export interface CheckpointDeps {
   readonly client: LauncherClient;
@@ -69,6 +69,11 @@ interface Machine {
   readonly engines: readonly RestoreEngine[];
 }
 
+/** Owner of templates that no service has. */
+const LENT = "restores";
+/** How long such a template is kept after the last restore, ms. */
+const LENT_MS = 30_000;
+
 /** Errors that CRIU prints of a restore are few; they cost nothing while there are none. */
 const RESTORE_VERBOSITY = 1;
 
@@ -88,6 +93,8 @@ export class Checkpoints implements CheckpointManager {
   readonly #deps: CheckpointDeps;
   /** Ids of checkpoints whose digests were compared in this run of the daemon. */
   readonly #verified = new Map<string, Promise<void>>();
+  /** When to let go of a template that restores were asked for out of, by the checkpoint's id. */
+  readonly #lent = new Map<string, ReturnType<typeof setTimeout>>();
   #machine: Promise<Machine> | undefined;
 
   constructor(deps: CheckpointDeps) {
@@ -147,8 +154,9 @@ export class Checkpoints implements CheckpointManager {
     this.#verified.delete(id);
   }
 
-  async restore(name: string, options: { containerName?: string } = {}): Promise<Container> {
+  async restore(name: string, options: RestoreRequest = {}): Promise<Container> {
     const ready = await this.prepare(name);
+    if (options.tier === "template") await this.#lendTemplate(ready);
     const [first, ...others] = [ready.choice.engine, ...ready.choice.others];
     for (const [index, engine] of [first, ...others].entries()) {
       try {
@@ -161,13 +169,35 @@ export class Checkpoints implements CheckpointManager {
     throw new ThawError("INTERNAL", `no engine for ${name}`);
   }
 
+  /** Keeps a memory template for restores that are asked for out of one, until nobody has asked for a while. */
+  async #lendTemplate(ready: ReadyCheckpoint): Promise<void> {
+    const { id, engine, name } = ready.manifest;
+    if (engine !== "thaw") {
+      throw new ThawError("WRONG_STATE", `${name} is restored by ${engine}, which knows no memory templates`, {
+        hint: "thaw checkpoint inspect says why; restore it without --tier template.",
+      });
+    }
+    await this.templates.start(this.templateSource(ready), LENT);
+    clearTimeout(this.#lent.get(id));
+    const timer = setTimeout(() => {
+      this.#lent.delete(id);
+      this.templates
+        .stop(id, LENT)
+        .catch((error: unknown) => this.#deps.log?.(`${name}: ${asThawError(error).message}`));
+    }, LENT_MS);
+    timer.unref();
+    this.#lent.set(id, timer);
+  }
+
   async #restoreWith(
     engine: RestoreEngine,
     ready: ReadyCheckpoint,
     name: string,
-    options: { containerName?: string },
+    options: RestoreRequest,
   ): Promise<Container> {
     const { client, containers } = this.#deps;
+    const hasTemplate = engine.name === "thaw" && options.tier === "template";
+    const template = hasTemplate ? { template: templateId(ready.manifest.id), hold: false } : undefined;
     const limit = this.limitOf(name);
     let outputFile = "";
     let callOff = () => {};
@@ -178,7 +208,7 @@ export class Checkpoints implements CheckpointManager {
         plan: (place, { spec }, network) => {
           outputFile = engineOutput(place);
           callOff = endLater(client, place.id, limit, () => true);
-          return this.compile({ ...ready, restoredSpec: spec }, place, { layer: "keep", network, engine });
+          return this.compile({ ...ready, restoredSpec: spec }, place, { layer: "keep", network, engine, template });
         },
         onFailed: (event) => restoreFailed(name, event, criuErrors(outputFile)),
       });

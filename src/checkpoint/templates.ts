@@ -34,6 +34,8 @@ export class Templates {
   readonly #cgroups: Cgroups;
   /** Ids of checkpoints whose template runs. */
   readonly #running = new Set<string>();
+  /** Who wants the template of a checkpoint, by its id. */
+  readonly #owners = new Map<string, Set<string>>();
   readonly #starting = new Map<string, Promise<void>>();
   readonly #gone = new Listeners<string>();
 
@@ -64,9 +66,10 @@ export class Templates {
     return this.#gone.add(listener);
   }
 
-  /** Resolves when the template waits to be cloned. @throws ThawError START_FAILED, LAUNCHER_FAILED. */
-  async start(source: TemplateSource): Promise<void> {
+  /** Resolves when the template waits to be cloned; it stays as long as it has an owner. @throws ThawError START_FAILED, LAUNCHER_FAILED. */
+  async start(source: TemplateSource, owner: string): Promise<void> {
     const { id } = source.manifest;
+    this.#owners.set(id, (this.#owners.get(id) ?? new Set()).add(owner));
     if (this.has(id)) return;
     const known = this.#starting.get(id);
     if (known) return known;
@@ -75,8 +78,12 @@ export class Templates {
     return starting;
   }
 
-  /** Ends a template. Resolves when its memory is free. Missing is fine. */
-  async stop(checkpoint: string): Promise<void> {
+  /** Ends a template when its last owner, or without one anybody, lets go. Resolves when its memory is free. Missing is fine. */
+  async stop(checkpoint: string, owner?: string): Promise<void> {
+    const owners = this.#owners.get(checkpoint);
+    if (owner !== undefined) owners?.delete(owner);
+    if (owner !== undefined && owners !== undefined && owners.size > 0) return;
+    this.#owners.delete(checkpoint);
     await this.#starting.get(checkpoint)?.catch(() => {});
     this.#running.delete(checkpoint);
     await endRecord(this.#client, templateId(checkpoint));

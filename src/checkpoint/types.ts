@@ -51,6 +51,12 @@ export interface CreateOptions {
   readonly askAgain?: AskAgain | undefined;
 }
 
+export interface RestoreRequest {
+  readonly containerName?: string | undefined;
+  /** "template": a memory template is made when there is none, and cloned. Default: memory is read from disk. */
+  readonly tier?: "disk" | "template" | undefined;
+}
+
 export interface CheckpointManager {
   /** Dumps a running container. The container ends unless `leaveRunning`. @throws ThawError CHECKPOINT_FAILED, WRONG_STATE, NAME_IN_USE. */
   create(container: string, name: string, options?: CreateOptions): Promise<CheckpointInfo>;
@@ -60,7 +66,7 @@ export interface CheckpointManager {
   /** @throws ThawError IN_USE when a service needs it. */
   remove(name: string): Promise<void>;
   /** A new container with the dumped processes, running. @throws ThawError CHECKPOINT_INCOMPATIBLE, RESTORE_FAILED. */
-  restore(name: string, options?: { containerName?: string }): Promise<Container>;
+  restore(name: string, options?: RestoreRequest): Promise<Container>;
 }
 
 /** What a launcher needs to bring a checkpoint's processes to life in a fresh sandbox. */

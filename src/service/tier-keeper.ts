@@ -104,11 +104,11 @@ export class TierKeeper {
     const isThere = tier === "disk" || isCriu || templates.has(checkpoint);
     if (live.row.tier === tier && isThere) return;
     const ready: ReadyCheckpoint = await this.#world.checkpoints.prepare(live.row.checkpoint);
-    if (tier !== "disk" && !isCriu) await templates.start(this.#world.checkpoints.templateSource(ready));
+    if (tier !== "disk" && !isCriu) await templates.start(this.#world.checkpoints.templateSource(ready), id);
     const held = tier === "parked" && live.life.state === "asleep" ? this.#untilHeld(id) : undefined;
     await armInTier(this.#world, live, tier);
     await held;
-    if (tier === "disk" && !isCriu) await templates.stop(checkpoint);
+    if (tier === "disk" && !isCriu) await templates.stop(checkpoint, id);
   }
 
   /** Resolves when a process waits, or will not. */

@@ -57,11 +57,7 @@ export function checkpointRoutes({
       call.json(await checkpoints.get(name), 201);
     },
     checkpointRestore: async (call) => {
-      const { containerName } = await call.body(restoreSchema);
-      const container = await checkpoints.restore(
-        call.param("name"),
-        containerName === undefined ? {} : { containerName },
-      );
+      const container = await checkpoints.restore(call.param("name"), await call.body(restoreSchema));
       const { image } = container.spec;
       call.json(containerDetails(container, image === undefined ? "" : images.idOf(image), containers.networks), 201);
     },
