@@ -66,6 +66,17 @@ build/restorer/restorer.bin: $(RESTORER_C:native/restorer/%.c=build/restorer/%.o
 
 build/plain/native/launcher/restore.o build/sanitized/native/launcher/restore.o: build/restorer/restorer.bin
 
+# What CRIU loads when it dumps, for any C library that it may have; carried as bytes, too.
+LIMITS_FLAGS := -std=gnu11 -Os $(WARNINGS) -fPIC -shared -nostdlib -fvisibility=default -fno-builtin -fno-stack-protector \
+                -fno-asynchronous-unwind-tables -Wl,-z,noseparate-code,-z,noexecstack,--hash-style=gnu,--build-id=none -s
+
+build/criu/limits.so: native/criu/limits.c Makefile | setup-build
+	@mkdir -p $(@D)
+	@echo "==> cc $< (for CRIU)"
+	@$(CC) $(LIMITS_FLAGS) -o $@ $<
+
+build/plain/native/launcher/engine.o build/sanitized/native/launcher/engine.o: build/criu/limits.so
+
 # Each C program is linked from an archive, so that a native test may include a file of the launcher to
 # reach what is private in it, and what a test defines stands in for the launcher's (the first definition counts). Sanitized objects lie beside the others, under build/sanitized.
 define c-flavour

@@ -470,6 +470,11 @@ static int perform(struct child *child, uint16_t code, struct wire_reader *r)
 		op_decode_await_go(r, &op);
 		return engine_await(child, &op);
 	}
+	case OP_LIMITS_LIBRARY: {
+		struct op_limits_library op;
+		op_decode_limits_library(r, &op);
+		return engine_limits(child, &op);
+	}
 	case OP_REPAIR_END: {
 		struct op_repair_end op;
 		op_decode_repair_end(r, &op);

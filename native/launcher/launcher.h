@@ -324,6 +324,7 @@ uint64_t filter_capability(const struct child *child);
 int filter_install(struct child *child);
 
 /* --- engine.c ----------------------------------------------------------------------------------------------- */
+int engine_limits(struct child *child, const struct op_limits_library *op);
 int engine_await(struct child *child, const struct op_await_go *op);
 void engine_awaits(struct process *p, int fd);
 /* Lets it go on, as the process that the plan waits for. */

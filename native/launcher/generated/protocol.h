@@ -180,6 +180,7 @@ enum {
 	OP_RESTORE = 151,
 	OP_GENERATION = 140,
 	OP_REPAIR_END = 130,
+	OP_LIMITS_LIBRARY = 132,
 	OP_AWAIT_GO = 131,
 };
 
@@ -736,6 +737,10 @@ struct op_generation {
 
 struct op_repair_end {
 	struct wire_strs pids;
+};
+
+struct op_limits_library {
+	uint32_t fd;
 };
 
 struct op_await_go {
@@ -1512,6 +1517,12 @@ static inline bool op_decode_repair_end(struct wire_reader *r, struct op_repair_
 	return wire_end(r);
 }
 
+static inline bool op_decode_limits_library(struct wire_reader *r, struct op_limits_library *out)
+{
+	out->fd = wire_get_u32(r);
+	return wire_end(r);
+}
+
 static inline bool op_decode_await_go(struct wire_reader *r, struct op_await_go *out)
 {
 	out->fd = wire_get_u32(r);
@@ -1829,6 +1840,10 @@ static inline bool op_valid(uint16_t code, struct wire_reader *r)
 	case 130: {
 		struct op_repair_end op;
 		return op_decode_repair_end(r, &op);
+	}
+	case 132: {
+		struct op_limits_library op;
+		return op_decode_limits_library(r, &op);
 	}
 	case 131: {
 		struct op_await_go op;

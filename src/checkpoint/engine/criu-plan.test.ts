@@ -105,6 +105,17 @@ describe("a dump by CRIU", () => {
     expect(argv).toContain("--tcp-close");
   });
 
+  test("has CRIU load the library for other users' limits before anything else", () => {
+    expect(plan).toContainEqual({ kind: "limits_library", fd: 13 });
+    const { argv } = execOf(plan);
+    const loader = argv.slice(1, argv.indexOf("dump"));
+    expect(loader).toEqual([
+      ...["--library-path", "/proc/self/fd/5"],
+      ...["--preload", "/proc/self/fd/13"],
+      "/proc/self/fd/7/criu",
+    ]);
+  });
+
   test("lets connections that are kept go on", () => {
     const keeping = dumpPlan({ ...run, pidInside: 7, tree: [70, 71], connections: "keep" });
     expect(keeping).toContainEqual({ kind: "repair_end", pids: ["70", "71"] });

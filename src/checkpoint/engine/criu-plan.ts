@@ -1,7 +1,8 @@
 /**
  * CRIU as plans. It always runs inside the namespaces of a prepared sandbox, so that it records no namespace of
  * its own and recreates none. Its program, libraries and images reach it as descriptors 5 to 8, opened outside:
- * nothing of it is visible in the container's root. Descriptors 10 to 12 are the container's streams, which take
+ * nothing of it is visible in the container's root. A dumping one loads a library (13) before anything else, with which it
+ * can dump what belongs to other users. Descriptors 10 to 12 are the container's streams, which take
  * the place of the pipes, or of the terminal, that its streams were when the process was dumped.
  */
 import { dirname } from "node:path";
@@ -12,7 +13,7 @@ import { CRIU_ENVIRONMENT, type CriuProgram, criuGuards } from "../criu/program.
 const OPEN_DIRECTORY = 0o200000;
 
 /** Where the descriptors that CRIU is given stand. */
-const FD = { library: 5, images: 6, binary: 7, work: 8, go: 9, stdin: 10, stdout: 11, stderr: 12 } as const;
+const FD = { library: 5, images: 6, binary: 7, work: 8, go: 9, stdin: 10, stdout: 11, stderr: 12, limits: 13 } as const;
 
 /** CRIU's own processes take pids from here on, out of the way of those it restores. */
 export const FIRST_PID_OF_CRIU = 20_000;
@@ -80,9 +81,10 @@ export function dumpPlan(dump: CriuDump): Op[] {
   return [
     { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },
     ...opens(dump),
+    { kind: "limits_library", fd: FD.limits },
     { kind: "join" },
     { kind: "session" },
-    execOp(dump, [...args, "-o", "dump.log"]),
+    execOp(dump, [...args, "-o", "dump.log"], ["--preload", at(FD.limits)]),
     ...(dump.connections === "keep" ? connectionsGoOn(dump.tree) : []),
   ];
 }
@@ -127,10 +129,10 @@ function opens(run: CriuRun): ChildOp[] {
 }
 
 /** The loader is exec'd, not the program: the container's root has neither CRIU's libraries nor their loader. */
-function execOp(run: CriuRun, args: readonly string[]): ChildOp {
+function execOp(run: CriuRun, args: readonly string[], ofLoader: readonly string[] = []): ChildOp {
   const { loaderName, binaryName } = run.program;
   const path = `${at(FD.library)}/${loaderName}`;
-  const start = [path, "--library-path", at(FD.library), `${at(FD.binary)}/${binaryName}`];
+  const start = [path, "--library-path", at(FD.library), ...ofLoader, `${at(FD.binary)}/${binaryName}`];
   const common = [...criuGuards(at(FD.binary)), "-D", at(FD.images), `-v${run.verbosity}`];
   return {
     kind: "exec",

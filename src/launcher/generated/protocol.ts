@@ -769,6 +769,11 @@ export interface RepairEndOp {
   readonly pids: readonly string[];
 }
 
+export interface LimitsLibraryOp {
+  readonly kind: "limits_library";
+  readonly fd: number;
+}
+
 export interface AwaitGoOp {
   readonly kind: "await_go";
   readonly fd: number;
@@ -889,6 +894,7 @@ export type ChildOp =
   | RestoreOp
   | GenerationOp
   | RepairEndOp
+  | LimitsLibraryOp
   | AwaitGoOp;
 
 export type Op = HostOp | ChildOp;
@@ -1001,6 +1007,7 @@ const OP_CODES = {
   restore: 151,
   generation: 140,
   repair_end: 130,
+  limits_library: 132,
   await_go: 131,
 } as const;
 
@@ -1082,6 +1089,7 @@ export const opNames: Record<number, string> = {
   151: "restore",
   140: "generation",
   130: "repair_end",
+  132: "limits_library",
   131: "await_go",
 };
 
@@ -1582,6 +1590,9 @@ function encodeOpFields(w: Writer, value: Op): void {
     case "repair_end":
       w.strs(value.pids);
       return;
+    case "limits_library":
+      w.u32(value.fd);
+      return;
     case "await_go":
       w.u32(value.fd);
       return;
@@ -1744,6 +1755,8 @@ function decodeOpFields(code: number, r: Reader): Op {
       return { kind: "generation", target: r.str() };
     case 130:
       return { kind: "repair_end", pids: r.strs() };
+    case 132:
+      return { kind: "limits_library", fd: r.u32() };
     case 131:
       return { kind: "await_go", fd: r.u32() };
     default:
