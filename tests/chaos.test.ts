@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Installed } from "./support/installed.ts";
 import { findCriu, freePort } from "./support/machine.ts";
+import { seededRandom } from "./support/random.ts";
 import { until } from "./support/world.ts";
 
 const KILLS = 50;
@@ -14,11 +15,7 @@ const installed = new Installed();
 let port = 0;
 
 const seed = Number(process.env.THAW_TEST_SEED ?? Date.now() % 1_000_000);
-let state = seed;
-function random(below: number): number {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return Math.floor((state / 2 ** 32) * below);
-}
+const random = seededRandom(seed);
 
 const daemon = () => installed.daemonPids();
 const launcher = () => installed.launcherPids();
