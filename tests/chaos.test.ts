@@ -45,7 +45,9 @@ const fileOf = (tier: string) => installed.composeFile(`web-${tier}`, ports.get(
 /** The tiers that services sleep in, by those that they shall. */
 async function tiers(): Promise<Record<string, string>> {
   const { stdout } = await installed.thaw("services", "--json");
-  return Object.fromEntries(servicesSchema.parse(JSON.parse(stdout)).map(({ id, tier }) => [id.replace(/^.*-web-/, ""), tier]));
+  return Object.fromEntries(
+    servicesSchema.parse(JSON.parse(stdout)).map(({ id, tier }) => [id.replace(/^.*-web-/, ""), tier]),
+  );
 }
 
 /** What goes on while the killing happens. Its failures are what the killing causes. */

@@ -30,7 +30,8 @@ test.skipIf(reason !== "")(`the end by force of an awake service and a container
 
 async function expectNothingLeft(what = ""): Promise<void> {
   // What is on the disk comes back with the next daemon, or is removed by it.
-  const look = async () => (await installed.leftovers()).filter((line) => !/^(containers|checkpoints|tmp)\//.test(line));
+  const look = async () =>
+    (await installed.leftovers()).filter((line) => !/^(containers|checkpoints|tmp)\//.test(line));
   // The keeper hears of it a moment after the launcher, and the kernel takes its time with network namespaces.
   for (let tries = 0; tries < 100 && (await look()).length > 0; tries++) await Bun.sleep(20);
   expect(await look(), what).toEqual([]);
@@ -82,9 +83,20 @@ test.skipIf(reason !== "")(
       await Bun.sleep(random(1200));
       for (let number = random(4); number > 0; number--) {
         const network = ["bridge", "none"][random(2)] ?? "none";
-        clients.start("run", "--rm", "--network", network, "perl", "/usr/bin/perl", "-e", "select(undef,undef,undef,0.1)");
+        clients.start(
+          "run",
+          "--rm",
+          "--network",
+          network,
+          "perl",
+          "/usr/bin/perl",
+          "-e",
+          "select(undef,undef,undef,0.1)",
+        );
       }
-      const asked = ports.filter(() => random(2) > 0).map((port) => fetch(`http://127.0.0.1:${port}/count`).catch(() => {}));
+      const asked = ports
+        .filter(() => random(2) > 0)
+        .map((port) => fetch(`http://127.0.0.1:${port}/count`).catch(() => {}));
       await Bun.sleep(random(150));
       const stopping = installed.thaw("daemon", "stop", "--force");
       await Bun.sleep(random(20));

@@ -1,7 +1,7 @@
 /** What the daemon says of itself, and how it ends together with the launcher. */
 import { rmSync } from "node:fs";
-import type { Templates } from "../checkpoint/index.ts";
 import type { DaemonStatus } from "../api/thaw.ts";
+import type { Templates } from "../checkpoint/index.ts";
 import { ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
 import { VERSION } from "../common/version.ts";
@@ -70,7 +70,8 @@ export class DaemonControl implements Control {
     await containers.networks.takeDown();
     await launcher.shutDown(force);
     // Its socket goes as its last act, when nothing is left of any sandbox; one that was killed leaves it.
-    if (await untilNobodyAccepts(paths.launcherSocket, LAUNCHER_LIMIT_MS)) rmSync(paths.launcherSocket, { force: true });
+    if (await untilNobodyAccepts(paths.launcherSocket, LAUNCHER_LIMIT_MS))
+      rmSync(paths.launcherSocket, { force: true });
     await cgroups.removeParents();
     return life.end;
   }

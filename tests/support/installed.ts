@@ -116,7 +116,9 @@ export class Installed {
     });
     const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
     const digits = cgroups.parent.slice("thaw-".length);
-    const interfaces = readdirSync("/sys/class/net").filter((name) => name.startsWith(INTERFACE_PREFIX + digits.slice(0, 6)));
+    const interfaces = readdirSync("/sys/class/net").filter((name) =>
+      name.startsWith(INTERFACE_PREFIX + digits.slice(0, 6)),
+    );
     // A machine without nft has no tables.
     const { stdout: tables } = await exec(["nft", "list", "tables"], { env: NFT_ENV }).catch(() => ({ stdout: "" }));
     const parents = cgroups.layout.hierarchies.map(({ mount }) => join(mount, cgroups.parent));
