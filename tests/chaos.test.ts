@@ -4,21 +4,22 @@
  * stopped nothing is left.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { z } from "zod";
 import { Installed } from "./support/installed.ts";
 import { findCriu, freePort } from "./support/machine.ts";
+import { seededRandom } from "./support/random.ts";
 import { until } from "./support/world.ts";
 
 const KILLS = 50;
+const TIERS = ["disk", "parked", "template"] as const;
+const servicesSchema = z.array(z.object({ id: z.string(), tier: z.string() }));
 const criu = await findCriu();
 const installed = new Installed();
-let port = 0;
+/** Where services answer, by the tier they sleep in. */
+const ports = new Map<string, number>();
 
 const seed = Number(process.env.THAW_TEST_SEED ?? Date.now() % 1_000_000);
-let state = seed;
-function random(below: number): number {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return Math.floor((state / 2 ** 32) * below);
-}
+const random = seededRandom(seed);
 
 const daemon = () => installed.daemonPids();
 const launcher = () => installed.launcherPids();
@@ -33,9 +34,20 @@ function kill(pid: number): boolean {
   }
 }
 
-async function ask(path: string): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: "close" } });
+async function ask(port: number | undefined): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/count`, { headers: { connection: "close" } });
   return `${response.status} ${await response.text()}`;
+}
+
+const anyPort = () => [...ports.values()][random(ports.size)];
+const fileOf = (tier: string) => installed.composeFile(`web-${tier}`, ports.get(tier) ?? 0, "50ms", tier);
+
+/** The tiers that services sleep in, by those that they shall. */
+async function tiers(): Promise<Record<string, string>> {
+  const { stdout } = await installed.thaw("services", "--json");
+  return Object.fromEntries(
+    servicesSchema.parse(JSON.parse(stdout)).map(({ id, tier }) => [id.replace(/^.*-web-/, ""), tier]),
+  );
 }
 
 /** What goes on while the killing happens. Its failures are what the killing causes. */
@@ -50,16 +62,18 @@ async function bustle(round: number): Promise<void> {
       await installed.thaw("checkpoint", "create", name, `k${round}`);
       return;
     default:
-      await ask("/count").catch(() => {});
+      await ask(anyPort()).catch(() => {});
   }
 }
 
 beforeAll(async () => {
   if (typeof criu === "string") return;
-  port = await freePort();
   await installed.buildPerlImage();
-  const up = await installed.thaw("up", "-f", installed.composeFile("web", port, "50ms"));
-  if (up.exitCode !== 0) throw new Error(up.stderr);
+  for (const tier of TIERS) {
+    ports.set(tier, await freePort());
+    const up = await installed.thaw("up", "-f", fileOf(tier));
+    if (up.exitCode !== 0) throw new Error(up.stderr);
+  }
 });
 
 afterAll(async () => {
@@ -79,11 +93,12 @@ test.skipIf(typeof criu === "string")(
       const pids = { daemon, launcher, keeper }[who]();
       killed[who] += pids.filter(kill).length;
       // The very next request, without a second try. The count starts anew at each wake-up.
-      expect(await ask("/count"), `round ${round}, ${who} killed, seed ${seed}`).toMatch(/^200 \d+$/);
+      expect(await ask(anyPort()), `round ${round}, ${who} killed, seed ${seed}`).toMatch(/^200 \d+$/);
       await busy;
-      const services = await installed.thaw("services", "--json");
-      expect(services.stdout, services.stderr).toContain('"web"');
+      expect(Object.keys(await tiers()).toSorted()).toEqual([...TIERS]);
     }
+    // Each sleeps in its tier again.
+    await until(async () => Object.entries(await tiers()).every(([wish, tier]) => wish === tier));
     expect(killed.daemon).toBeGreaterThan(5);
     expect(killed.launcher).toBeGreaterThan(5);
     expect(killed.keeper).toBeGreaterThan(0);
@@ -100,7 +115,7 @@ async function stopEverything(): Promise<void> {
     const { exitCode, stderr } = await installed.thaw(...argv);
     expect(exitCode, `${argv.join(" ")}: ${stderr}`).toBe(0);
   };
-  await done("down", "-f", installed.composeFile("web", port, "50ms"));
+  for (const tier of TIERS) await done("down", "-f", fileOf(tier));
   for (const line of (await installed.thaw("ps", "-a", "-q")).stdout.split("\n").filter(Boolean))
     await done("rm", "-f", line);
   const checkpoints = (await installed.thaw("checkpoint", "ls")).stdout.split("\n").slice(1).filter(Boolean);

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { WAKES_NOTHING } from "../src/launcher/index.ts";
 import { makePerlRoot, SERVER_ARGV, SERVER_PORT } from "./support/perl-root.ts";
 import {
   closeWorld,
@@ -321,6 +322,28 @@ test("published ports reach the program, and are free again afterwards", async (
   await world.containers.start(second.id);
   await world.containers.remove(second.id, { force: true });
   expect((await world.launcher.list()).listeners).toEqual([]);
+});
+
+test("a published port holds its first client while the program starts up, for long only while the container is young", async () => {
+  const hostPort = await freePort();
+  const ports = [{ hostAddress: "127.0.0.1", hostPort, containerPort: SERVER_PORT, protocol: "tcp" as const }];
+  const rootfs = join(world.root, "..", "perl");
+  await makePerlRoot(rootfs);
+  const env = ["THAW_TEST_DELAY=2.5"];
+  const slow = await world.containers.create(specOf(world, SERVER_ARGV, { ports, rootfs, env }));
+  await world.containers.start(slow.id);
+  expect(await (await fetch(`http://127.0.0.1:${hostPort}/count`)).text()).toBe("1");
+  await world.containers.stop(slow.id, 0);
+
+  const deaf = await world.containers.create(specOf(world, ["sleep", "60"]));
+  await world.containers.start(deaf.id);
+  const listener = { id: "deaf", address: "127.0.0.1", port: hostPort, path: "", backlog: 8 };
+  await world.launcher.request({ kind: "listen", ...listener });
+  const route = { ...WAKES_NOTHING, stdio: 0, log: "", refusal: new Uint8Array(0) };
+  await world.launcher.request({ kind: "route", id: "deaf", target: deaf.id, port: 80, readyMs: 1, ...route });
+  await expect(fetch(`http://127.0.0.1:${hostPort}/`)).rejects.toThrow();
+  await world.launcher.request({ kind: "unlisten", id: "deaf" });
+  await world.containers.remove(deaf.id, { force: true });
 });
 
 async function freePort(): Promise<number> {

@@ -208,7 +208,7 @@ test("a launcher that is told to end ends what is paused as well", async () => {
   const { id } = await running();
   await resources().pause(id);
   await world.containers.close();
-  await world.launcher.request({ kind: "shutdown", force: 1 }).catch(() => {});
+  await world.launcher.shutDown(true).catch(() => {});
   abandon(world);
   await until(() => launcherPids(world.paths).length === 0);
   world = await openManager(world.paths, world.root);

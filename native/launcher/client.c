@@ -231,22 +231,38 @@ static int attach(struct client *cl, uint64_t tag, const struct msg_attach *m)
 	return 0;
 }
 
-static int shut_down(bool force)
+int launcher_shut_down(bool force)
 {
-	if (!force && !containers_let_go())
+	if (!launcher_ending && !force && !containers_let_go())
 		return -EBUSY;
+	launcher_ending = true;
 	gateway_stop(); /* or a connection would wake what is being killed */
-	list_each(it, container_all())
-		container_end(container_of(it, struct container, link));
+	containers_end();
 	keeper_quit();
 	return 0;
 }
 
-extern bool launcher_ending;
+/* Nobody would end what is begun after the shutdown, and the launcher would wait for it, without a keeper, for ever. */
+static bool begins_something(uint16_t code)
+{
+	switch (code) {
+	case MSG_HELLO:
+	case MSG_RUN:
+	case MSG_PREPARE:
+	case MSG_ATTACH:
+	case MSG_LISTEN:
+	case MSG_ROUTE:
+		return true;
+	default:
+		return false;
+	}
+}
 
 static int perform(struct client *cl, uint16_t code, uint64_t tag, struct wire_reader *r, bool *replied)
 {
 	struct container *c;
+	if (launcher_ending && begins_something(code))
+		return -ESHUTDOWN;
 	switch (code) {
 	case MSG_HELLO: {
 		struct msg_hello m;
@@ -336,9 +352,7 @@ static int perform(struct client *cl, uint16_t code, uint64_t tag, struct wire_r
 		struct msg_shutdown m;
 		if (!msg_decode_shutdown(r, &m))
 			return -EBADMSG;
-		int error = shut_down(m.force);
-		launcher_ending = error == 0;
-		return error;
+		return launcher_shut_down(m.force);
 	}
 	default:
 		return -ENOSYS;
@@ -346,6 +360,17 @@ static int perform(struct client *cl, uint16_t code, uint64_t tag, struct wire_r
 }
 
 /* --- frames ---------------------------------------------------------------------------------------------------------- */
+
+/* NULL: what the number says is enough. */
+static const char *refusal_of(int error)
+{
+	switch (error) {
+	case -EBADMSG: return "malformed request";
+	case -ENOSYS: return "unknown request";
+	case -ESHUTDOWN: return "the launcher is ending";
+	default: return NULL;
+	}
+}
 
 /* Serves one frame. Returns the bytes taken, 0 when it is not complete, negative when it is not one. */
 static ssize_t serve_frame(struct client *cl)
@@ -365,7 +390,7 @@ static ssize_t serve_frame(struct client *cl)
 	bool replied = false;
 	int error = zero ? -EBADMSG : perform(cl, code, tag, &r, &replied);
 	if (!replied)
-		client_reply(cl, tag, error, error == -EBADMSG ? "malformed request" : error == -ENOSYS ? "unknown request" : NULL, 0);
+		client_reply(cl, tag, error, refusal_of(error), 0);
 	return HEADER + (ssize_t)len;
 }
 

@@ -274,6 +274,17 @@ void container_end(struct container *c)
 	cgroup_thaw(c);
 }
 
+void containers_end(void)
+{
+	list_each(it, &containers) {
+		struct container *c = container_of(it, struct container, link);
+		container_end(c);
+		/* the plan would go on after a pause, or with a process that is killed too early to be known */
+		if (c->state == CONTAINER_STATE_STARTING)
+			container_fail(c, 0, 0, ECANCELED, 0, "the launcher was ended");
+	}
+}
+
 int container_signal(struct container *c, int signo)
 {
 	if (c->main <= 0 || c->ended || c->state > CONTAINER_STATE_STOPPING)

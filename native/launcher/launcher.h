@@ -332,6 +332,8 @@ int engine_go(struct container *c);
 
 /* --- container.c ----------------------------------------------------------------------------------------------- */
 void containers_init(void);
+/* Ends all, also what is only about to be made. To be repeated until none is alive. */
+void containers_end(void);
 struct container *container_find(const char *id);
 struct list *container_all(void);
 struct container *container_new(struct wire_str id, int *error);
@@ -385,6 +387,9 @@ void attach_pending(struct container *c);
 
 /* --- client.c ------------------------------------------------------------------------------------------------------ */
 int clients_listen(int fd);
+/* Ends everything and then the launcher; nothing is begun from here on. -EBUSY when containers run, and not `force`. */
+int launcher_shut_down(bool force);
+extern bool launcher_ending;
 void client_reply(struct client *cl, uint64_t tag, int error, const char *message, uint64_t value);
 void event_started(struct container *c);
 void event_failed(struct container *c);

@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { CONTROL_BACKLOG = 128, PLAN_LIMIT = 1 << 20 };
+enum { CONTROL_BACKLOG = 128, PLAN_LIMIT = 1 << 20, END_AGAIN_MS = 50 };
 
 struct host host = { .proc_fd = -1, .own_pid_ns = -1, .own_net_ns = -1, .last_pid_fd = -1, .null_fd = -1, .own_mnt_ns = -1, .nursery_ns = -1, .root_fd = -1, .stage = "/mnt" };
 char **launcher_argv;
@@ -107,8 +107,12 @@ static void child_signal(struct watch *w, uint32_t events)
 	(void)events;
 	struct signalfd_siginfo info;
 	while (read(w->fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			launcher_ending = host.sync || containers_let_go();
+		if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT)
+			continue;
+		if (host.sync)
+			launcher_ending = true;
+		else
+			launcher_shut_down(false); /* -EBUSY: it does not leave its containers alone */
 	}
 	reap_children();
 }
@@ -222,10 +226,11 @@ static int serve(const struct options *o)
 		return 1;
 	}
 	while (!(launcher_ending && containers_alive() == 0)) {
-		if (loop_once(-1) < 0)
+		if (loop_once(launcher_ending ? END_AGAIN_MS : -1) < 0)
 			return 1;
+		if (launcher_ending)
+			containers_end();
 	}
-	keeper_quit();
 	cgroup_drop_spares();
 	unlink(o->socket);
 	return 0;

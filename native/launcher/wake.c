@@ -22,7 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { ACCEPT_BATCH = 64, RETRY_MS = 2, RETRY_MAX_MS = 20 };
+enum { ACCEPT_BATCH = 64, RETRY_MS = 2, RETRY_MAX_MS = 20, HOLD_MS = 1000 };
 
 static void add_phase(struct listener *l, uint8_t phase)
 {
@@ -180,13 +180,22 @@ static void retry_connect(struct timer *t)
 	connect_first(container_of(t, struct listener, retry));
 }
 
+/* Of a container that somebody else started `ready_ms` is its age: a program that is starting up gets its time, one that
+ * ran for long and does not listen will not begin to. */
+static bool waited_enough(const struct listener *l, const struct container *c)
+{
+	uint64_t now = now_ns(), waited_ms = (now - l->t0) / 1000000, age_ms = (now - c->t0) / 1000000;
+	if (l->plans[0].len)
+		return waited_ms > l->ready_ms;
+	return waited_ms > HOLD_MS && age_ms > l->ready_ms;
+}
+
 static void not_yet(struct listener *l)
 {
 	struct container *c = container_find(l->target);
-	uint64_t waited_ms = (now_ns() - l->t0) / 1000000;
 	if (!target_alive(c))
 		return; /* its end is reported on its own */
-	if (waited_ms > l->ready_ms) {
+	if (waited_enough(l, c)) {
 		snprintf(l->detail, sizeof(l->detail), "nothing accepts on port %u after %u ms", l->port, l->ready_ms);
 		if (l->plans[0].len) {
 			container_fail(c, 0, 0, ETIMEDOUT, 0, l->detail);

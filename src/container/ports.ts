@@ -9,8 +9,11 @@ import { type LauncherClient, type LauncherListing, WAKES_NOTHING } from "../lau
 import type { Container, PortBinding } from "./types.ts";
 
 const BACKLOG = 4096;
-/** How long a connection is held for a program that does not listen yet. */
-const READY_MS = 1000;
+/**
+ * Up to this age of a container a connection is held for its program, which may still be starting up (a JVM takes many
+ * seconds); the launcher holds one to an older container for a second.
+ */
+const READY_MS = 60_000;
 const PREFIX = "port-";
 
 /** Listeners of published ports. */

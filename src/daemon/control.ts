@@ -1,18 +1,18 @@
 /** What the daemon says of itself, and how it ends together with the launcher. */
-import { existsSync } from "node:fs";
+import { rmSync } from "node:fs";
 import type { DaemonStatus } from "../api/thaw.ts";
+import type { Templates } from "../checkpoint/index.ts";
 import { ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
 import { VERSION } from "../common/version.ts";
 import type { ContainerManager } from "../container/types.ts";
-import type { LauncherClient } from "../launcher/index.ts";
+import { type LauncherClient, untilNobodyAccepts } from "../launcher/index.ts";
 import type { Cgroups } from "../sandbox/index.ts";
 import type { ServiceManager } from "../service/types.ts";
 import type { Control } from "./parts.ts";
 
 const SIGKILL = 9;
 const LAUNCHER_LIMIT_MS = 5000;
-const RETRY_MS = 5;
 
 /** The daemon's own life. */
 export interface Life {
@@ -25,6 +25,7 @@ export interface ControlParts {
   readonly paths: Paths;
   readonly containers: ContainerManager;
   readonly services: ServiceManager;
+  readonly templates: Pick<Templates, "reconcile">;
   readonly launcher: LauncherClient;
   readonly cgroups: Cgroups;
   readonly life: Life;
@@ -32,6 +33,7 @@ export interface ControlParts {
 
 export class DaemonControl implements Control {
   readonly #parts: ControlParts;
+  #stopping: Promise<() => void> | undefined;
 
   constructor(parts: ControlParts) {
     this.#parts = parts;
@@ -51,15 +53,25 @@ export class DaemonControl implements Control {
   }
 
   async stop(force: boolean): Promise<() => void> {
-    const { containers, launcher, cgroups, life, paths } = this.#parts;
     if (!force) this.#refuseInUse();
+    this.#stopping ??= this.#stop(force).finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  async #stop(force: boolean): Promise<() => void> {
+    const { containers, templates, launcher, cgroups, life, paths } = this.#parts;
+    // One whose checkpoint could not be removed with its service waits for nobody.
+    if (!force) await templates.reconcile(new Set());
     // Those of services end with the launcher.
     const own = containers.list().filter(({ service }) => service === undefined);
     await Promise.all(own.map(({ id }) => this.#kill(id)));
     await containers.networks.takeDown();
-    await launcher.request({ kind: "shutdown", force: force ? 1 : 0 });
-    launcher.close();
-    await untilGone(paths.launcherSocket);
+    await launcher.shutDown(force);
+    // Its socket goes as its last act, when nothing is left of any sandbox; one that was killed leaves it.
+    if (await untilNobodyAccepts(paths.launcherSocket, LAUNCHER_LIMIT_MS))
+      rmSync(paths.launcherSocket, { force: true });
     await cgroups.removeParents();
     return life.end;
   }
@@ -83,10 +95,4 @@ export class DaemonControl implements Control {
       },
     );
   }
-}
-
-/** The launcher removes its socket as its last act, when nothing is left of any sandbox. */
-async function untilGone(socket: string): Promise<void> {
-  const until = performance.now() + LAUNCHER_LIMIT_MS;
-  while (existsSync(socket) && performance.now() < until) await Bun.sleep(RETRY_MS);
 }

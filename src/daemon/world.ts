@@ -83,8 +83,9 @@ export class World {
         .map(({ name, container }) => ({ words: `the checkpoint ${name}`, lowers: recordedLowers(container) })),
       ...serviceImages.users(new Set(services.list().map(({ id }) => id))),
     ];
-    const control = new DaemonControl({ paths, containers, services, launcher, cgroups, life });
     const hooks = () => hookDirectory(paths.data);
+    const { templates } = checkpoints;
+    const control = new DaemonControl({ paths, containers, services, templates, launcher, cgroups, life });
     this.parts = {
       containers,
       volumes: containers.volumes,

@@ -84,6 +84,10 @@ async function connect(): Promise<LauncherClient> {
   return client;
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await Bun.sleep(1);
+}
+
 const exited: LauncherEvent = { kind: "exited", id: "a", waitStatus: 0, oomKills: 0, atNs: 1n };
 const failed: LauncherEvent = {
   kind: "failed",
@@ -171,6 +175,35 @@ test("a lost connection fails what was pending and comes back", async () => {
   launcher.restart();
   await back.promise;
   expect(await waiting).toBe(5n);
+});
+
+test("a launcher that breaks off while it is told to end is gone, and nobody starts it again", async () => {
+  let revived = 0;
+  const revive = async () => {
+    revived++;
+  };
+  const client = await LauncherClient.connect(launcher.path, { revive });
+  clients.push(client);
+  launcher.answer = () => [];
+  const ended = client.shutDown(true);
+  await expect(client.request(run)).rejects.toThrow("told to end");
+  launcher.stop();
+  await ended;
+  await Bun.sleep(400);
+  expect(revived).toBe(0);
+});
+
+test("one that was replaced in the middle is told again; one that refuses is spoken to as before", async () => {
+  const client = await connect();
+  const hello = (message: Message): Message[] => (message.kind === "hello" ? [{ kind: "ok", value: 0n }] : []);
+  launcher.answer = hello;
+  const ended = client.shutDown(false);
+  await until(() => launcher.seen.at(-1)?.kind === "shutdown");
+  launcher.answer = (message) =>
+    message.kind === "shutdown" ? [{ kind: "error", errno: 16, message: "" }] : [{ kind: "ok", value: 7n }];
+  launcher.sockets.pop()?.terminate();
+  await expect(ended).rejects.toThrow("refused shutdown: EBUSY");
+  expect(await client.request(run)).toBe(7n);
 });
 
 test("large requests cross a socket that takes them in pieces", async () => {

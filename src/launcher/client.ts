@@ -7,7 +7,7 @@
 
 import { UnixSocket } from "../common/unix-socket.ts";
 import { type AttachStreams, LauncherStream } from "./attach.ts";
-import { refusal, unreachable } from "./failures.ts";
+import { ending, refusal, unreachable } from "./failures.ts";
 import { FrameCutter } from "./frames.ts";
 import {
   type ContainerMessage,
@@ -20,6 +20,7 @@ import {
   type Request,
 } from "./generated/protocol.ts";
 import { Listeners } from "./listeners.ts";
+import { tellToEnd } from "./shutdown.ts";
 
 /** All that the launcher has. */
 export interface LauncherListing {
@@ -60,6 +61,9 @@ export class LauncherClient {
   /** The version was agreed on and the connection stands. */
   #ready = false;
   #closed = false;
+  /** It shall end, or has: nothing is asked of it and nobody starts it again. */
+  #ending = false;
+  #reconnecting: Promise<void> | undefined;
 
   private constructor(socketPath: string, options: LauncherClientOptions) {
     this.socketPath = socketPath;
@@ -123,6 +127,25 @@ export class LauncherClient {
     return LauncherStream.open(this.socketPath, id, streams);
   }
 
+  /**
+   * Ends the launcher, and this connection for good. From the call on nothing else is asked of it, and it is not started
+   * again, whatever becomes of it. Resolves when it has begun to end, or is gone.
+   * @throws ThawError LAUNCHER_FAILED when it refuses; then everything is as before.
+   */
+  async shutDown(force: boolean): Promise<void> {
+    this.#ending = true;
+    await this.#reconnecting;
+    const tell = () => this.#send({ kind: "shutdown", force: force ? 1 : 0 });
+    try {
+      await tellToEnd(this.socketPath, { isOpen: () => this.#ready, open: () => this.#open(), tell });
+    } catch (error) {
+      this.#ending = false;
+      if (!this.#ready) this.#reconnectSoon();
+      throw error;
+    }
+    this.close();
+  }
+
   /** Ends the connection for good; pending requests fail. */
   close(): void {
     this.#closed = true;
@@ -162,6 +185,7 @@ export class LauncherClient {
   }
 
   async #untilConnected(request: Request): Promise<void> {
+    if (this.#ending) throw ending();
     if (this.connected) return;
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => reject(unreachable(request.kind)), this.#options.patienceMs ?? DEFAULT_PATIENCE_MS);
@@ -226,20 +250,24 @@ export class LauncherClient {
     const wasReady = this.#ready;
     this.#ready = false;
     this.#failPending(unreachable("its connection broke"));
-    if (this.#closed || !wasReady) return;
+    if (this.#closed || this.#ending || !wasReady) return;
     this.#connected = Promise.withResolvers();
     this.#connected.promise.catch(() => {});
-    void this.#reconnect();
+    this.#reconnectSoon();
+  }
+
+  #reconnectSoon(): void {
+    this.#reconnecting = this.#reconnect();
   }
 
   async #reconnect(): Promise<void> {
-    for (let delay = FIRST_RETRY_MS; !this.#closed; delay = Math.min(delay * 2, LAST_RETRY_MS)) {
+    for (let delay = FIRST_RETRY_MS; !this.#closed && !this.#ending; delay = Math.min(delay * 2, LAST_RETRY_MS)) {
       try {
         await this.#open();
         this.#reconnects.emit();
         return;
       } catch {
-        if (delay >= LAST_RETRY_MS / 4) await this.#options.revive?.().catch(() => {});
+        if (delay >= LAST_RETRY_MS / 4 && !this.#ending) await this.#options.revive?.().catch(() => {});
         await Bun.sleep(delay);
       }
     }

@@ -3,10 +3,13 @@
  * built here.
  */
 import { constants } from "node:os";
-import { ThawError } from "../common/errors.ts";
+import { type ErrorDetails, ThawError } from "../common/errors.ts";
 import { type ErrorMessage, type FailedMessage, opNames, type Request } from "./generated/protocol.ts";
 
 const NAMES = new Map<number, string>(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** Not among the names that the runtime knows. */
+const ESHUTDOWN = 108;
 
 const WORDS: Readonly<Record<string, string>> = {
   EPERM: "operation not permitted",
@@ -64,12 +67,27 @@ export function refusal(request: Request, reply: ErrorMessage): ThawError {
     });
   }
   if (name === "ENOSPC" || name === "EDQUOT") return noSpace(reply.message);
+  if (reply.errno === ESHUTDOWN) return ending();
   const subject = "id" in request ? ` ${request.id}` : "";
   const detail = reply.message ? `: ${reply.message}` : "";
   return new ThawError(
     "LAUNCHER_FAILED",
     `the launcher refused ${request.kind}${subject}: ${errnoText(reply.errno)}${detail}`,
   );
+}
+
+/** There is no launcher, or none for long: another may be there soon. LAUNCHER_FAILED for whoever sees it. */
+export class LauncherGone extends ThawError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super("LAUNCHER_FAILED", message, details);
+  }
+}
+
+/** The error for everything asked of a launcher once its end has begun. */
+export function ending(): LauncherGone {
+  return new LauncherGone("the launcher was told to end and begins nothing more", {
+    hint: "The daemon is being stopped (thaw daemon stop); the next command starts another.",
+  });
 }
 
 /** The error for a plan that failed, for those who know nothing better to say about it. */
@@ -94,8 +112,8 @@ function noSpace(detail: string): ThawError {
 }
 
 /** The error for everything asked of a launcher that is not there. */
-export function unreachable(what: string, cause?: unknown): ThawError {
-  return new ThawError("LAUNCHER_FAILED", `the launcher does not answer (${what})`, {
+export function unreachable(what: string, cause?: unknown): LauncherGone {
+  return new LauncherGone(`the launcher does not answer (${what})`, {
     hint: "Try again in a moment; launcher.log in the run directory says what happened to it.",
     ...(cause === undefined ? {} : { cause }),
   });

@@ -4,5 +4,6 @@ export { LauncherClient, type LauncherClientOptions, type LauncherListing } from
 export { describeFailure, errnoName, errnoText, planFailure, unreachable } from "./failures.ts";
 export { Listeners } from "./listeners.ts";
 export { ensureLauncher, findLauncher } from "./process.ts";
+export { untilNobodyAccepts } from "./reach.ts";
 export { WAKES_NOTHING } from "./route.ts";
 export { type RunOptions, runToEnd, runToStart } from "./run.ts";

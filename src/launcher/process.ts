@@ -7,9 +7,12 @@ import { dirname, join } from "node:path";
 import { ThawError } from "../common/errors.ts";
 import type { Paths } from "../common/paths.ts";
 import { LauncherClient } from "./client.ts";
+import { LauncherGone } from "./failures.ts";
+import { accepts } from "./reach.ts";
 
 const BINARY = "thaw-launcher";
 const START_LIMIT_MS = 10_000;
+const RETRY_MS = 5;
 
 /**
  * The launcher's program: `THAW_LAUNCHER`, else beside this executable, else the checkout's dist.
@@ -32,13 +35,17 @@ export function findLauncher(env: Record<string, string | undefined> = process.e
  */
 export async function ensureLauncher(paths: Paths): Promise<LauncherClient> {
   const options = { revive: () => startUnlessThere(paths) };
-  try {
-    return await LauncherClient.connect(paths.launcherSocket, options);
-  } catch (error) {
-    if (await accepts(paths.launcherSocket)) throw error;
+  const limit = performance.now() + START_LIMIT_MS;
+  for (;;) {
+    try {
+      return await LauncherClient.connect(paths.launcherSocket, options);
+    } catch (error) {
+      // One that ends, or was killed and is replaced by its keeper, gives way in a moment.
+      if (!(error instanceof LauncherGone) || performance.now() > limit) throw error;
+    }
+    if (await accepts(paths.launcherSocket)) await Bun.sleep(RETRY_MS);
+    else await startLauncher(paths);
   }
-  await startLauncher(paths);
-  return LauncherClient.connect(paths.launcherSocket, options);
 }
 
 async function startUnlessThere(paths: Paths): Promise<void> {
@@ -76,15 +83,4 @@ async function untilAccepting(socket: string, ended: () => number | string | nul
 
 function failed(what: string, log: string): ThawError {
   return new ThawError("LAUNCHER_FAILED", `the launcher could not be started: ${what}`, { hint: `See ${log}.` });
-}
-
-async function accepts(socket: string): Promise<boolean> {
-  if (!existsSync(socket)) return false;
-  try {
-    const probe = await Bun.connect({ unix: socket, socket: { data() {} } });
-    probe.end();
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -54,7 +54,7 @@ static void make_memory(struct draft *d, struct restore_header *h)
 		{ .address = 0x400000, .offset = 0x9000, .bytes = 0x3000, .pack = 1 },
 		{ .address = 0x7ffe00020000, .offset = 0xc000, .bytes = 0x1000, .pack = 1 },
 	};
-	const struct restore_huge huge[] = { { 0x200000, 0x200000 } };
+	const struct restore_huge huge[] = { { 0x200000, 0x200000, 0, 0 }, { 0x400000, 0x100000, 1, 0 } };
 	const struct restore_advice advice[] = { { 0x10000, 0x10000, 10, 0 } };
 	const struct restore_prefault prefault[] = { { 0x11000, 0x1000, 1, 0 }, { 0x400000, 0x1000, 0, 0 } };
 	ADD(vmas, vmas);

@@ -5,6 +5,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { exec } from "../../src/common/exec.ts";
+import { INTERFACE_PREFIX, NFT_ENV } from "../../src/network/table.ts";
 import { Cgroups, detectCgroups } from "../../src/sandbox/index.ts";
 import { makePerlRoot } from "./perl-root.ts";
 
@@ -60,9 +62,9 @@ export class Installed {
   }
 
   /** A compose file with one service of that image. */
-  composeFile(name: string, port: number, idle: string): string {
+  composeFile(name: string, port: number, idle: string, tier = "auto"): string {
     const file = join(this.directory, `${name}.yaml`);
-    const thaw = `    x-thaw:\n      idle: ${idle}\n      checkpoint: { when: ready, warmup: ["/count"] }\n`;
+    const thaw = `    x-thaw:\n      idle: ${idle}\n      tier: ${tier}\n      checkpoint: { when: ready, warmup: ["/count"] }\n`;
     writeFileSync(file, `services:\n  ${name}:\n    image: perl\n    ports: ["127.0.0.1:${port}:8000"]\n${thaw}`);
     return file;
   }
@@ -113,6 +115,12 @@ export class Installed {
       return existsSync(path) ? readdirSync(path).map((entry) => `${name}/${entry}`) : [];
     });
     const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
+    const digits = cgroups.parent.slice("thaw-".length);
+    const interfaces = readdirSync("/sys/class/net").filter((name) =>
+      name.startsWith(INTERFACE_PREFIX + digits.slice(0, 6)),
+    );
+    // A machine without nft has no tables.
+    const { stdout: tables } = await exec(["nft", "list", "tables"], { env: NFT_ENV }).catch(() => ({ stdout: "" }));
     const parents = cgroups.layout.hierarchies.map(({ mount }) => join(mount, cgroups.parent));
     return [
       ...this.pids().map(
@@ -120,6 +128,8 @@ export class Installed {
       ),
       ...parents.filter((path) => existsSync(path)).map((path) => `cgroup ${path}`),
       ...mounts.filter((line) => line.includes(this.directory)).map((line) => `mount ${line}`),
+      ...interfaces.map((name) => `interface ${name}`),
+      ...tables.split("\n").filter((line) => line.endsWith(cgroups.parent)),
       ...directories,
     ];
   }

@@ -204,7 +204,7 @@ export class Machine {
   /** Ends everything. Resolves with what is left of it that should not be. */
   async close(): Promise<string[]> {
     if (this.#daemon) {
-      await this.daemon.client.request({ kind: "shutdown", force: 1 }).catch(() => {});
+      await this.daemon.client.shutDown(true).catch(() => {});
       await this.stopDaemon();
     }
     await untilGone(() => this.#leftovers());

@@ -60,7 +60,7 @@ export function abandon(world: World): void {
 /** Ends the launcher and removes all directories; `undo` comes between the two. */
 export async function closeWorld(world: World, undo: () => Promise<void> = async () => {}): Promise<void> {
   await world.containers.close();
-  await world.launcher.request({ kind: "shutdown", force: 1 }).catch(() => {});
+  await world.launcher.shutDown(true).catch(() => {});
   abandon(world);
   await until(() => launcherPids(world.paths).length === 0);
   await world.cgroups.removeParents();
