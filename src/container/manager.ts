@@ -5,7 +5,7 @@
 import { ThawError } from "../common/errors.ts";
 import type { AttachStreams } from "../launcher/index.ts";
 import type { NetworkAttachment, Networks } from "../network/index.ts";
-import type { SandboxPool } from "../sandbox/index.ts";
+import { capabilityBits, chosenCapabilities, type SandboxPool } from "../sandbox/index.ts";
 import { ContainerCore, type ContainersParts } from "./core.ts";
 import {
   killById,
@@ -91,6 +91,17 @@ export class Containers implements ContainerManager {
     if (container.state === "running" || container.service !== undefined) throw wrongState(container, "started");
     const planOf = (network: ContainerNetwork) => this.startPlan(container.spec, container.id, network);
     return this.#core.run(container, planOf, (event) => startFailure(container, event));
+  }
+
+  /** What a container of this spec may do on this machine. @throws ThawError INVALID for its profile. */
+  async confinement(spec: ContainerSpec) {
+    const isolation = spec.isolation ?? {};
+    const filter = await filterOf(spec, this.#core.filters);
+    return {
+      capabilities: capabilityBits(chosenCapabilities(isolation)),
+      noNewPrivs: isolation.noNewPrivileges !== false,
+      filter: filter?.filter,
+    };
   }
 
   /** The plan that starts a container of this spec under an id. @throws ThawError INVALID for its user or profile. */

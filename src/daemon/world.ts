@@ -4,6 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { Archives } from "../checkpoint/archive/index.ts";
+import { excessOf } from "../checkpoint/archive/rights.ts";
 import { CheckpointStore, Checkpoints, type CriuInstallation, locateCriu, placeKdat } from "../checkpoint/index.ts";
 import { openDatabase } from "../common/database.ts";
 import { ThawError } from "../common/errors.ts";
@@ -84,13 +85,14 @@ export class World {
       ...serviceImages.users(new Set(services.list().map(({ id }) => id))),
     ];
     const hooks = () => hookDirectory(paths.data);
+    const excess = async (images: string, spec: ContainerSpec) => excessOf(images, await containers.confinement(spec));
     const { templates } = checkpoints;
     const control = new DaemonControl({ paths, containers, services, templates, launcher, cgroups, life });
     this.parts = {
       containers,
       volumes: containers.volumes,
       checkpoints,
-      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers, hooks }),
+      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers, hooks, excess }),
       dumpWhen: (request, signal) => dumpWhen({ containers, checkpoints, gateway }, request, signal),
       services,
       images: daemonImages,

@@ -27,7 +27,11 @@ let store: CheckpointStore;
 let archives: Archives;
 let layer: string;
 
+/** What the processes of archives are said to want. */
+let excess: string[];
+
 beforeEach(async () => {
+  excess = [];
   directory = await mkdtemp(join(tmpdir(), "thaw-test-"));
   paths = thawPaths({ THAW_DATA: join(directory, "data") });
   database = new Database(":memory:");
@@ -42,7 +46,13 @@ beforeEach(async () => {
     },
     rootfsLowers: async () => lowers(),
   };
-  archives = new Archives({ store, roots, layers: paths.layers, hooks: () => join(directory, "hooks", HOOKS) });
+  archives = new Archives({
+    store,
+    roots,
+    layers: paths.layers,
+    hooks: () => join(directory, "hooks", HOOKS),
+    excess: async () => excess,
+  });
 });
 
 afterEach(async () => {
@@ -102,6 +112,19 @@ async function expectNothingLeft(...names: string[]): Promise<void> {
   expect(await readdir(paths.tmp)).toEqual([]);
   expect(await readdir(paths.checkpoints)).toHaveLength(names.length);
 }
+
+test("processes that may do more than their container are taken on trust alone", async () => {
+  await make("web");
+  await archives.export("web", at("a.tar"), SIGNAL);
+  excess = ["capabilities that the container has not"];
+  const refused = {
+    code: "NOT_PERMITTED",
+    message: expect.stringContaining("capabilities that the container has not"),
+  };
+  await expect(take(at("a.tar"))).rejects.toMatchObject(refused);
+  await expectNothingLeft("web");
+  expect((await take(at("a.tar"), { trust: true })).name).toBe("taken");
+});
 
 test.each(["a.tar.zst", "a.tar.gz", "a.tar"])("%s: what comes back is what was taken", async (name) => {
   const made = await make("web");

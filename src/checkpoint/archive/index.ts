@@ -1,7 +1,8 @@
 /** Checkpoints that are taken from one machine to another as files. */
 import { mkdir } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { asThawError, ThawError } from "../../common/errors.ts";
+import type { ContainerSpec } from "../../container/types.ts";
 import { removeTree } from "../../image/index.ts";
 import type { DigestedFile } from "../files.ts";
 import { digestFile } from "../files.ts";
@@ -27,6 +28,8 @@ export interface ArchiveDeps {
   readonly layers: string;
   /** The directory of the hooks that renew random numbers. */
   readonly hooks: () => string;
+  /** What the processes in a directory of images may do that a container of this spec may not; see rights.ts. */
+  readonly excess: (images: string, spec: ContainerSpec) => Promise<readonly string[]>;
 }
 
 export interface ImportRequest {
@@ -82,13 +85,15 @@ export class Archives {
         await this.#withRoot(description, async () => {});
       };
       const description = await readArchive(request.file, pending.dir, refuse, signal);
-      return await this.#withRoot(description, (lowers) => {
+      return await this.#withRoot(description, async (lowers) => {
         const { checkpoint, container } = description;
+        const spec = specFrom(container, lowers, this.#deps.hooks());
+        if (!request.trust) await this.#refuseExcess(pending.dir, spec);
         return store.commit(pending.id, {
           ...checkpoint,
           name: request.name ?? checkpoint.name,
           layers: lowers.toReversed(),
-          container: { ...specFrom(container, lowers, this.#deps.hooks()) },
+          container: { ...spec },
           engine: "criu",
           reasons: [],
         });
@@ -97,6 +102,11 @@ export class Archives {
       await store.discard(pending.id);
       throw asThawError(error);
     }
+  }
+
+  async #refuseExcess(directory: string, spec: ContainerSpec): Promise<void> {
+    const excess = await this.#deps.excess(join(directory, "images"), spec);
+    if (excess.length > 0) throw notPermitted(`the checkpoint's processes have, or may want, ${excess.join("; ")}`);
   }
 
   async #withRoot<T>({ container, layers }: Description, use: (lowers: readonly string[]) => Promise<T>): Promise<T> {
@@ -130,7 +140,9 @@ async function checkFile({ file, sha256 }: ImportRequest): Promise<void> {
 function refuseRights({ container }: Description): void {
   const rights = rightsOf(container);
   if (rights.length === 0) return;
-  throw new ThawError("NOT_PERMITTED", `the checkpoint's container wants ${rights.join("; ")}`, {
-    hint: "Add --trust if you know where the archive comes from.",
-  });
+  throw notPermitted(`the checkpoint's container wants ${rights.join("; ")}`);
+}
+
+function notPermitted(message: string): ThawError {
+  return new ThawError("NOT_PERMITTED", message, { hint: "Add --trust if you know where the archive comes from." });
 }
