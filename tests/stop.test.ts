@@ -12,7 +12,10 @@ const factor = Number(process.env.THAW_FUZZ_FACTOR ?? 1);
 const seed = Number(process.env.THAW_TEST_SEED ?? Date.now() % 1_000_000);
 
 beforeAll(() => installed.buildPerlImage());
-afterAll(() => installed.remove());
+afterAll(async () => {
+  if (installed.pids().length > 0) await installed.thaw("daemon", "stop", "--force"); // a test failed midway
+  installed.remove();
+});
 
 test.skipIf(reason !== "")(`the end by force of an awake service and a container${reason}`, async () => {
   const port = await freePort();
