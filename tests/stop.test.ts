@@ -12,7 +12,10 @@ const factor = Number(process.env.THAW_FUZZ_FACTOR ?? 1);
 const seed = Number(process.env.THAW_TEST_SEED ?? Date.now() % 1_000_000);
 
 beforeAll(() => installed.buildPerlImage());
-afterAll(() => installed.remove());
+afterAll(async () => {
+  if (installed.pids().length > 0) await installed.thaw("daemon", "stop", "--force"); // a test failed midway
+  installed.remove();
+});
 
 test.skipIf(reason !== "")(`the end by force of an awake service and a container${reason}`, async () => {
   const port = await freePort();
@@ -36,6 +39,29 @@ async function expectNothingLeft(what = ""): Promise<void> {
   for (let tries = 0; tries < 100 && (await look()).length > 0; tries++) await Bun.sleep(20);
   expect(await look(), what).toEqual([]);
 }
+
+test.skipIf(reason !== "")(
+  `an end without force, while a container needs the checkpoint of a service that is no more${reason}`,
+  async () => {
+    const done = async (...argv: string[]) => {
+      const { exitCode, stdout, stderr } = await installed.thaw(...argv);
+      expect(exitCode, `${argv.join(" ")}: ${stderr}`).toBe(0);
+      return stdout;
+    };
+    const file = installed.composeFile("kept", await freePort(), "1h", "template");
+    await done("up", "-f", file);
+    const tier = async () => JSON.parse(await done("services", "--json"))[0].tier;
+    while ((await tier()) !== "template") await Bun.sleep(5);
+    const [, line = ""] = (await done("checkpoint", "ls")).split("\n");
+    await done("restore", line.split(/\s+/)[0] ?? "", "--name", "needs-it");
+    await done("stop", "-t", "0", "needs-it");
+    await done("down", "-f", file);
+    await done("daemon", "stop");
+    await expectNothingLeft();
+    await done("rm", "needs-it");
+    await done("daemon", "stop");
+  },
+);
 
 /** Commands that are cut off when their time is over. */
 class Clients {

@@ -226,7 +226,13 @@ export function sameAddress(a: ServicePort, b: ServicePort): boolean {
 }
 
 export async function removeCheckpoint(world: ServiceWorld, name: string): Promise<void> {
-  if (name !== "") await world.checkpoints.remove(name).catch(() => {});
+  const id = world.checkpoints.manifest(name)?.id;
+  if (id === undefined) return;
+  await world.checkpoints
+    .remove(name)
+    // A container that was restored from it may need its files, and nobody its memory.
+    .catch(() => world.checkpoints.templates.stop(id))
+    .catch(() => {});
 }
 
 /** The container that an awake service is; named after the service. */

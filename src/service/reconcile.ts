@@ -71,8 +71,9 @@ async function rearm(world: ServiceWorld, live: Live): Promise<boolean> {
 async function sweep(world: ServiceWorld): Promise<void> {
   const live = [...world.live.values()];
   const preparing = new Set(live.filter(({ life }) => life.state === "preparing").map(({ row }) => row.id));
-  for (const { id, spec } of world.containers.list({ all: true })) {
-    const service = spec.labels[PREPARING_LABEL];
+  for (const { id, spec, restoredFrom } of world.containers.list({ all: true })) {
+    // What a user restored from a service's checkpoint has the labels of what was dumped.
+    const service = restoredFrom === undefined ? spec.labels[PREPARING_LABEL] : undefined;
     if (service !== undefined && !preparing.has(service))
       await world.containers.remove(id, { force: true }).catch(() => {});
   }
