@@ -12,14 +12,7 @@ const PORT = "8000";
 const AT_ONCE = 4;
 
 /** Of what an engine may refuse: the first that can restores it. */
-const ON_REQUEST: readonly string[] = [
-  "udp-socket",
-  "deleted-file",
-  "shared",
-  "locked",
-  "pending-signal",
-  "posix-timer",
-];
+const ON_REQUEST: readonly string[] = ["udp-socket", "deleted-file", "shared", "locked", "pending-signal"];
 /** What CRIU 4.2.1 brings back, but wrong. */
 const LOST_BY_CRIU: readonly string[] = ["unread-timer", "large-eventfd"];
 

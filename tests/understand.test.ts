@@ -140,6 +140,44 @@ describe.skipIf(typeof criu === "string")("understanding dumps", () => {
     expectSound(await processOf(everything));
   });
 
+  test("what a fork would not have has no pages", async () => {
+    const process = await processOf(everything);
+    const start = BigInt(`0x${/memory (\w+)/.exec(everything.said)?.[1]}`);
+    const isWiped = (run: { start: bigint }) => run.start >= start + 32n * 4096n && run.start < start + 40n * 4096n;
+    expect(process.pages.some(isWiped)).toBe(false);
+    const dropped = await dumps.make("droppable");
+    const { vmas, pages } = await processOf(dropped);
+    const at = BigInt(`0x${/memory (\w+)/.exec(dropped.said)?.[1]}`);
+    expect(vmas.find((vma) => vma.start === at)).toMatchObject({ kind: { is: "droppable" }, advice: [] });
+    expect(pages.some((run) => run.start === at)).toBe(false);
+  });
+
+  test("timers of timer_create", async () => {
+    const { timers } = await processOf(await dumps.make("timers"));
+    const common = { notify: 0, signal: 10, thread: 0, data: 77n, interval: 0n, value: 0n };
+    expect(timers[0]).toEqual({ ...common, id: 1, clock: 1 });
+    expect(timers[1]).toMatchObject({ id: 2, clock: 0, notify: 4, thread: 2, interval: 7_000_000_005n });
+    expect(timers[1]?.value).toBeGreaterThan(2_000_000_000_000n);
+  });
+
+  test("locks on files", async () => {
+    const { locks } = await processOf(await dumps.make("locks"));
+    expect(locks.toSorted((a, b) => a.fd - b.fd)).toEqual([
+      { fd: 3, is: "posix", exclusive: true, start: 10n, bytes: 5n },
+      { fd: 4, is: "open", exclusive: false, start: 100n, bytes: 0n },
+      { fd: 5, is: "whole", exclusive: true, start: 0n, bytes: 0n },
+    ]);
+  });
+
+  test("who gets the signals of files", async () => {
+    const { owners, files } = await processOf(await dumps.make("owners"));
+    expect(owners).toEqual([
+      { fd: 3, is: "process", signal: 12, async: true },
+      { fd: 5, is: "group", signal: 0, async: false },
+    ]);
+    expect(files.find(({ is }) => is === "listener")?.flags).toBe(0o4002);
+  });
+
   test("guard pages become advice on mappings of their own", async () => {
     const guard = await dumps.make("guard");
     const process = await processOf(guard);

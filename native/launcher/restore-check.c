@@ -10,8 +10,10 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum { PAGE = 4096, MAX_GROUPS = 65536, MAX_AUXV = 64, MAX_INSTRUCTIONS = 4096, MAX_SOCKADDR = 128, MAX_OPTION = 64 };
 #define TASK_END 0x7ffffffff000ULL
@@ -20,6 +22,8 @@ enum { PAGE = 4096, MAX_GROUPS = 65536, MAX_AUXV = 64, MAX_INSTRUCTIONS = 4096, 
 #define VDSO_BYTES (16ULL * PAGE)
 #define NOBODY UINT32_MAX /* means "leave it as it is" to the calls that change ids */
 #define PIPE_BYTES 65536
+/* MAP_DROPPABLE, of Linux 6.11: a type of mapping in the place of MAP_PRIVATE. */
+#define DROPPABLE 8U
 /* MEMBARRIER_CMD_REGISTER_* */
 #define REGISTRATIONS 0x154U
 /* Only when a file is made. */
@@ -137,6 +141,8 @@ static bool is_vma(const struct file *f, const struct restore_vma *v)
 		wanted = MAP_PRIVATE;
 	else if (v->kind == VMA_KIND_FILE_LATE)
 		wanted = MAP_SHARED;
+	else if (v->kind == VMA_KIND_DROPPABLE)
+		wanted = DROPPABLE | anonymous;
 	else if (v->kind != VMA_KIND_ANONYMOUS)
 		return false;
 	return is_page(v->start) && is_page(v->end) && v->start < v->end && is_range(f, v->start, v->end - v->start) && is_page(v->offset) &&
@@ -159,7 +165,8 @@ static bool check_memory(struct file *f)
 	for (uint32_t i = 0, k = 0; i < f->h->runs_count; end = r[i].address + r[i].bytes, i++) {
 		while (k < f->h->vmas_count && v[k].end <= r[i].address)
 			k++;
-		if (k == f->h->vmas_count || !v[k].filled || v[k].kind == VMA_KIND_FILE_LATE || r[i].address < v[k].start ||
+		if (k == f->h->vmas_count || !v[k].filled || v[k].kind == VMA_KIND_FILE_LATE || v[k].kind == VMA_KIND_DROPPABLE ||
+		    r[i].address < v[k].start ||
 		    r[i].address < end || !is_page(r[i].address) || !is_page(r[i].bytes) || r[i].bytes == 0 ||
 		    r[i].bytes > v[k].end - r[i].address || r[i].offset > 1ULL << 62)
 			return false;
@@ -335,6 +342,41 @@ static bool check_threads(struct file *f)
 	return f->h->threads_count > 0 && t[0].tid == f->h->pid;
 }
 
+static bool is_thread(const struct file *f, uint32_t tid)
+{
+	const struct restore_thread *t = RECORDS(f, threads, struct restore_thread);
+	for (uint32_t i = 0; i < f->h->threads_count; i++) {
+		if (t[i].tid == tid)
+			return true;
+	}
+	return false;
+}
+
+/* A clock of the machine's, or the process's own time: those of a thread or of others are not the tables' to name. */
+static bool is_clock(uint32_t clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_BOOTTIME ||
+	       clock == CLOCK_TAI;
+}
+
+static bool check_timers(struct file *f)
+{
+	const struct restore_timer *t = RECORDS(f, timers, struct restore_timer);
+	f->what = "tables: a timer";
+	for (uint32_t i = 0; i < f->h->timers_count; i++) {
+		const bool to_thread = t[i].notify == SIGEV_THREAD_ID, is_quiet = t[i].notify == SIGEV_NONE;
+		if (t[i].id > INT32_MAX || (i > 0 && t[i].id <= t[i - 1].id) || !is_clock(t[i].clock))
+			return false;
+		if (!to_thread && !is_quiet && t[i].notify != SIGEV_SIGNAL && t[i].notify != SIGEV_THREAD)
+			return false;
+		if (!is_quiet && (t[i].signal < 1 || t[i].signal > 64))
+			return false;
+		if (to_thread && !is_thread(f, t[i].thread))
+			return false;
+	}
+	return true;
+}
+
 static bool check_process(struct file *f)
 {
 	const struct restore_signal *s = RECORDS(f, signals, struct restore_signal);
@@ -362,11 +404,31 @@ static bool check_process(struct file *f)
 	return true;
 }
 
+/* Of descriptors that the process has itself. */
+static bool check_claims(struct file *f)
+{
+	const struct restore_lock *l = RECORDS(f, locks, struct restore_lock);
+	const struct restore_owner *o = RECORDS(f, owners, struct restore_owner);
+	f->what = "tables: a lock";
+	for (uint32_t i = 0; i < f->h->locks_count; i++) {
+		if (l[i].fd >= f->h->first_free_fd || l[i].kind > LOCK_KIND_OPEN || l[i].exclusive > 1 || l[i].start > INT64_MAX ||
+		    l[i].bytes > INT64_MAX - l[i].start)
+			return false;
+	}
+	f->what = "tables: who hears of a file";
+	for (uint32_t i = 0; i < f->h->owners_count; i++) {
+		if (o[i].fd >= f->h->first_free_fd || o[i].kind > OWNER_KIND_GROUP || o[i].signal > 64 || o[i].async > 1)
+			return false;
+	}
+	return true;
+}
+
 int restore_check(const uint8_t *p, size_t len, uint32_t packs, const char **what)
 {
 	struct file f = { .p = p, .len = len, .h = (const struct restore_header *)(const void *)p };
 	bool good = check_header(&f) && check_ids(&f) && check_memory(&f) && check_packs(&f, packs) && check_hints(&f) && check_files(&f) &&
-		    check_parts_of_files(&f) && check_threads(&f) && check_process(&f);
+		    check_parts_of_files(&f) && check_threads(&f) && check_process(&f) &&
+		    check_timers(&f) && check_claims(&f);
 	*what = f.what;
 	return good ? 0 : -EBADMSG;
 }

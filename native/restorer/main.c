@@ -6,6 +6,8 @@
  *     memory.c   mappings, pages, what is known of them
  *     files.c    descriptors
  *     self.c     session, program, limits, signals, credentials
+ *     claims.c   locks on files, and who hears of their events
+ *     timers.c   timers of the process
  *     clock.c    the clocks of who has waited
  *     threads.c  threads, filters, and the way out
  */
@@ -209,9 +211,11 @@ void restorer_main(void)
 	memory_advise();
 	if (BOOT->park)
 		wait_parked();
+	files_claim();
 	files_start_timers();
-	self_start_timers();
+	timers_start_interval();
 	threads_make();
+	timers_make();
 	threads_release();
 }
 

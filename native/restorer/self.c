@@ -5,8 +5,6 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/securebits.h>
-#include <linux/time_types.h>
-#include <sys/time.h>
 
 enum { CHECKPOINT_RESTORE = 40, SYS_ADMIN = 21, CAPABILITIES = 64 };
 
@@ -92,20 +90,6 @@ static void set_limits(void)
 		const uint64_t limit[2] = { r[i].soft, r[i].hard };
 		BOOT->index = r[i].resource + 1;
 		must(call(SYS_prlimit64, 0, r[i].resource, limit, 0));
-	}
-}
-
-void self_start_timers(void)
-{
-	const struct restore_itimer *t = TABLE(itimers, struct restore_itimer);
-	stage("setting timer");
-	for (uint32_t i = 0; i < HEADER->itimers_count; i++) {
-		const struct __kernel_old_timeval timer[2] = {
-			{ (long)(t[i].interval / 1000000000), (long)(t[i].interval % 1000000000 / 1000) },
-			{ (long)(t[i].value / 1000000000), (long)(t[i].value % 1000000000 / 1000) },
-		};
-		BOOT->index = t[i].which + 1;
-		must(call(SYS_setitimer, t[i].which, timer, 0));
 	}
 }
 

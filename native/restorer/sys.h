@@ -108,7 +108,11 @@ void self_become(void);
 void self_drop(void);
 /* Timers begin to run. */
 void files_start_timers(void);
-void self_start_timers(void);
+/* timers.c: those of the process, and, when its threads are there to be told, those of timer_create */
+void timers_start_interval(void);
+void timers_make(void);
+/* claims.c */
+void files_claim(void);
 /* clock.c */
 void clock_before_sandbox(void);
 void clock_in_sandbox(bool own);

@@ -12,9 +12,11 @@
 #define RESTORER_TEST
 #define memcpy restorer_memcpy
 #define memset restorer_memset
+#include "../../native/restorer/claims.c"
 #include "../../native/restorer/files.c"
 #include "../../native/restorer/memory.c"
 #include "../../native/restorer/self.c"
+#include "../../native/restorer/timers.c"
 #undef memcpy
 #undef memset
 
@@ -35,7 +37,7 @@ static const struct restore_header *header;
 static uint64_t hole_bytes;
 static jmp_buf failed;
 static unsigned long calls;
-static int next_fd, next_wd;
+static int next_fd, next_wd, next_timer;
 static volatile uint64_t seen;
 
 void *restorer_memcpy(void *to, const void *from, size_t n)
@@ -124,6 +126,8 @@ static long control(long what, long a, long b, long c)
 	}
 	case PR_CAPBSET_DROP:
 		return a > 40 ? -EINVAL : 0;
+	case TIMER_IDS: /* as before Linux 6.15 */
+		return -EINVAL;
 	default:
 		return 0;
 	}
@@ -158,7 +162,15 @@ static long descriptor_call(long nr, long a, long b, long c, long d, long e)
 		return b;
 	case SYS_fcntl:
 		not_ours(a);
+		if (b == F_SETOWN_EX)
+			assert(((const struct f_owner_ex *)c)->pid == (int)header->pid);
+		if (b == F_SETLK || b == F_OFD_SETLK)
+			look_at(c, sizeof(struct flock));
 		return b == F_DUPFD ? next_fd++ : 0;
+	case SYS_flock:
+		not_ours(a);
+		assert(b & LOCK_NB);
+		return 0;
 	case SYS_epoll_ctl:
 		assert(c >= 0 && c < header->first_free_fd);
 		look_at(d, sizeof(struct epoll_event));
@@ -217,6 +229,16 @@ static long process_call(long nr, long a, long b, long c, long d)
 		return 0;
 	case SYS_setitimer:
 		assert(a >= 0 && a < 3);
+		return 0;
+	case SYS_timer_create:
+		assert(a == 0 || a == 1 || a == 2 || a == 7 || a == 11);
+		look_at(b, sizeof(struct timer_event));
+		*(int *)c = next_timer++;
+		return 0;
+	case SYS_timer_delete:
+		return 0;
+	case SYS_timer_settime:
+		look_at(c, sizeof(struct __kernel_itimerspec));
 		return 0;
 	case SYS_membarrier:
 		assert(a & 0x154);
@@ -292,6 +314,7 @@ static void restore(uint64_t tables, size_t len)
 	calls = 0;
 	next_fd = MADE;
 	next_wd = 0;
+	next_timer = 0;
 	if (setjmp(failed))
 		return;
 	memory_build();
@@ -303,8 +326,10 @@ static void restore(uint64_t tables, size_t len)
 	files_give();
 	self_become();
 	memory_advise();
+	files_claim();
 	files_start_timers();
-	self_start_timers();
+	timers_start_interval();
+	timers_make();
 	self_drop();
 }
 

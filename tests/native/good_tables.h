@@ -46,6 +46,7 @@ static void make_memory(struct draft *d, struct restore_header *h)
 		{ .start = 0x10000, .end = 0x20000, .prot = 3, .kind = A, .flags = PRIVATE, .filled = 1 },
 		{ .start = 0x400000, .end = 0x500000, .offset = 0x1000, .prot = 5, .kind = VMA_KIND_FILE, .path = lib, .flags = 2, .filled = 1 },
 		{ .start = 0x600000, .end = 0x601000, .prot = 3, .kind = VMA_KIND_FILE_LATE, .path = lib, .flags = 1, .filled = 1 },
+		{ .start = 0x700000, .end = 0x702000, .prot = 3, .kind = VMA_KIND_DROPPABLE, .flags = 0x28 },
 		{ .start = 0x7ffe00000000, .end = 0x7ffe00021000, .prot = 3, .kind = VMA_KIND_GROWS_DOWN, .flags = GROWS, .filled = 1 },
 	};
 	const struct restore_run runs[] = {
@@ -91,12 +92,16 @@ static void make_files_of(struct draft *d, struct restore_header *h)
 		descriptors[i] = (struct restore_descriptor){ .fd = i, .file = i ? i - 1 : 0, .cloexec = i % 3 };
 	const struct restore_watch watches[] = { { 1, 2, path }, { 4, 2, path }, { 3, 1, 99 }, { 10, 1, 98 } };
 	const struct restore_option options[] = { { 1, 2, value, 4 }, { 6, 1, value, 4 } };
+	const struct restore_lock locks[] = { { 3, LOCK_KIND_WHOLE, 1, 0, 0, 0 }, { 3, LOCK_KIND_POSIX, 0, 0, 10, 20 }, { 3, LOCK_KIND_OPEN, 1, 0, 5, 0 } };
+	const struct restore_owner owners[] = { { 12, OWNER_KIND_PROCESS, 29, 1 }, { 4, OWNER_KIND_GROUP, 0, 0 } };
 	const struct restore_packet packets[] = { { 11, waits, 11, 0 }, { 12, waits, 3, 0 } };
 	ADD(files, files);
 	ADD(descriptors, descriptors);
 	ADD(watches, watches);
 	ADD(options, options);
 	ADD(packets, packets);
+	ADD(locks, locks);
+	ADD(owners, owners);
 }
 
 static void make_process(struct draft *d, struct restore_header *h)
@@ -111,6 +116,11 @@ static void make_process(struct draft *d, struct restore_header *h)
 	const struct restore_signal signals[] = { { .handler = 1, .signal = 10 }, { .handler = 0x400010, .signal = 64 } };
 	const struct restore_rlimit rlimits[] = { { 100, 200, 7, 0 } };
 	const struct restore_itimer itimers[] = { { 0, 5000000, 0, 0 } };
+	const struct restore_timer timers[] = {
+		{ .id = 0, .clock = 1, .notify = 0, .signal = 14, .data = 7, .interval = 5000000, .value = 1 },
+		{ .id = 3, .clock = 0, .notify = 4, .signal = 34, .thread = 3, .value = 6000000000 },
+		{ .id = 4, .clock = 2, .notify = 1 },
+	};
 	const struct restore_filter filters[] = { { code, 2, 2, 0 } };
 	const struct restore_group groups[] = { { 20 }, { 30 }, { 40 } };
 	const struct restore_auxv auxv[] = { { 6 }, { 4096 }, { 0 }, { 0 } };
@@ -118,6 +128,7 @@ static void make_process(struct draft *d, struct restore_header *h)
 	ADD(signals, signals);
 	ADD(rlimits, rlimits);
 	ADD(itimers, itimers);
+	ADD(timers, timers);
 	ADD(filters, filters);
 	ADD(groups, groups);
 	ADD(auxv, auxv);

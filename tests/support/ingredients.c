@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -44,6 +46,7 @@ enum { THREADS = 3, BIG = 4 << 20 };
 static volatile sig_atomic_t asked;
 static int file, directory, pipes[2], pair[2], event, timer, epoll, notify, bound, abstract, inet, quiet;
 static char *memory;
+static timer_t armed;
 static uint32_t waiting;
 static pthread_mutex_t mutex;
 
@@ -143,6 +146,24 @@ static void make_memory(void)
 	pthread_mutex_lock(&mutex);
 }
 
+/* What is made again at the very end. */
+static void make_claims(void)
+{
+	struct sigevent told = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
+	struct itimerspec in = { .it_value = { 50000, 0 }, .it_interval = { 60, 0 } };
+	struct flock range = { .l_type = F_WRLCK, .l_start = 3, .l_len = 4 };
+	timer_t gone;
+	CHECK(timer_create(CLOCK_MONOTONIC, &told, &gone));
+	CHECK(timer_create(CLOCK_MONOTONIC, &told, &armed));
+	CHECK(timer_delete(gone));
+	CHECK(timer_settime(armed, 0, &in, NULL));
+	CHECK(fcntl(file, F_SETLK, &range));
+	CHECK(flock(directory, LOCK_SH));
+	CHECK(fcntl(inet, F_SETOWN, getpid()));
+	CHECK(fcntl(inet, F_SETSIG, SIGUSR2));
+	CHECK(fcntl(inet, F_SETFL, O_ASYNC));
+}
+
 static unsigned long sum_memory(void)
 {
 	unsigned long sum = 0;
@@ -167,7 +188,7 @@ static void print_user(void)
 
 static void report(void)
 {
-	struct itimerspec left;
+	struct itimerspec left, of_process;
 	struct itimerval alarm_in;
 	struct stat st;
 	struct rlimit limit;
@@ -181,16 +202,18 @@ static void report(void)
 	ioctl(pipes[0], FIONREAD, &waits);
 	ioctl(pair[1], FIONREAD, &packets);
 	timerfd_gettime(timer, &left);
+	timer_gettime(armed, &of_process);
 	getitimer(ITIMER_REAL, &alarm_in);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	prctl(PR_GET_NAME, name);
 	stat("/data/socket", &st);
 	printf("report pid=%d sid=%d name=%s ", getpid(), getsid(0), name);
 	print_user();
-	printf(" umask=%o cwd=%s files=%lu event=%llx pipe=%d packet=%d timer=%d,%ld alarm=%d offset=%ld flags=%x,%x,%x socket=%o,%u sum=%lx "
+	printf(" umask=%o cwd=%s files=%lu event=%llx pipe=%d packet=%d timer=%d,%ld posix=%d,%ld owner=%d,%d alarm=%d offset=%ld flags=%x,%x,%x socket=%o,%u sum=%lx "
 	       "mutex=%d heap=%d\n",
 	       mask, getcwd(path, sizeof(path)), (unsigned long)limit.rlim_cur, (unsigned long long)count, waits, packets,
-	       left.it_value.tv_sec > 40000, left.it_interval.tv_sec, alarm_in.it_value.tv_sec > 40000, lseek(40, 0, SEEK_CUR),
+	       left.it_value.tv_sec > 40000, left.it_interval.tv_sec, of_process.it_value.tv_sec > 40000, of_process.it_interval.tv_sec, fcntl(inet, F_GETOWN),
+	       fcntl(inet, F_GETSIG), alarm_in.it_value.tv_sec > 40000, lseek(40, 0, SEEK_CUR),
 	       fcntl(40, F_GETFL), fcntl(pipes[1], F_GETFL), fcntl(pair[0], F_GETFL), st.st_mode, st.st_uid, sum_memory(),
 	       pthread_mutex_trylock(&mutex), ((char *)sbrk(0))[-1]);
 	fflush(stdout);
@@ -219,6 +242,7 @@ int main(int argc, char **argv)
 	CHECK(chdir("/data"));
 	make_memory();
 	make_sockets();
+	make_claims();
 	make_files();
 	CHECK(sigaction(SIGUSR1, &action, NULL));
 	signal(SIGHUP, SIG_IGN);

@@ -35,8 +35,16 @@ export function processImage(changes: Partial<ProcessImage> = {}): ProcessImage 
       mm: { ...addresses, ...limits, ...brk, auxv: [6n, PAGE, 0n, 0n], exe: "/x", dumpable: 1 },
     },
     ...{ vmas: [], pages: [], cwd: "/", umask: 0o22, files: [], descriptors: [], threads: [thread(2)] },
-    ...{ credentials: { ...user, ...rights, noNewPrivs: true }, signals: [], limits: [], itimers: [], membarrier: 0 },
+    ...{
+      credentials: { ...user, ...rights, noNewPrivs: true },
+      signals: [],
+      limits: [],
+      itimers: [],
+      membarrier: 0,
+      timers: [],
+    },
     ...{ seccomp: [], oomScoreAdj: 0, thpDisabled: false, childSubreaper: false },
+    ...{ locks: [], owners: [] },
     ...{ clocks: { monotonic: 0n, boottime: 0n } },
     ...changes,
   };
@@ -45,6 +53,7 @@ export function processImage(changes: Partial<ProcessImage> = {}): ProcessImage 
 const kind = fc.constantFrom<Vma["kind"]>(
   { is: "anonymous", growsDown: false },
   { is: "anonymous", growsDown: true },
+  { is: "droppable" },
   LIBRARY,
   { is: "shared-file", path: "/data/x", offset: PAGE, size: PAGE, writable: true },
 );
@@ -79,7 +88,7 @@ const memory = fc
         noReserve: false,
       });
       const count = Math.min(part.dumped, Number(part.pages));
-      if (count > 0 && part.kind.is !== "shared-file") {
+      if (count > 0 && part.kind.is !== "shared-file" && part.kind.is !== "droppable") {
         pages.push({ start, pages: count, file: "pages-1.img", offset: (pages.length * 1) << 20 });
       }
       at = end;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -31,6 +32,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
@@ -280,7 +282,6 @@ static void tiles(void)
 	}
 ONE_CALL(tcp_unbound, socket(AF_INET, SOCK_STREAM, 0))
 ONE_CALL(memfd, memfd_create("mine", 0))
-ONE_CALL(owner, fcntl(listening(8080), F_SETOWN, getpid()))
 ONE_CALL(locked, mlock(memory(2, MAP_PRIVATE | MAP_ANONYMOUS, -1), 2 * PAGE))
 ONE_CALL(pidfd, syscall(SYS_pidfd_open, getpid(), 0))
 ONE_CALL(netlink, socket(AF_NETLINK, SOCK_RAW, 0))
@@ -300,11 +301,59 @@ static void udp_connected(void)
 	connected(SOCK_DGRAM, 8080);
 }
 
-static void posix_timer(void)
+static timer_t posix_timer(clockid_t clock, int notify)
 {
 	timer_t timer;
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-	must(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	struct sigevent event = { .sigev_notify = notify, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77 };
+	event._sigev_un._tid = getpid();
+	must(timer_create(clock, &event, &timer));
+	return timer;
+}
+
+static void timer_of_thread(void)
+{
+	posix_timer(CLOCK_THREAD_CPUTIME_ID, SIGEV_SIGNAL);
+}
+
+static void timer_of_others(void)
+{
+	clockid_t clock;
+	clock_getcpuclockid(getpid(), &clock);
+	posix_timer(clock, SIGEV_SIGNAL);
+}
+
+static void timers(void)
+{
+	struct itimerspec far = { { 7, 5 }, { 3000, 0 } };
+	timer_t first = posix_timer(CLOCK_MONOTONIC, SIGEV_SIGNAL);
+	posix_timer(CLOCK_MONOTONIC, SIGEV_SIGNAL);
+	must(timer_delete(first));
+	must(timer_settime(posix_timer(CLOCK_REALTIME, SIGEV_THREAD_ID), 0, &far, NULL));
+}
+
+static void locks(void)
+{
+	struct flock range = { .l_type = F_WRLCK, .l_start = 10, .l_len = 5 }, rest = { .l_type = F_RDLCK, .l_start = 100 };
+	must(fcntl(file("/tmp/range", 10), F_SETLK, &range));
+	must(fcntl(file("/tmp/open", 10), F_OFD_SETLK, &rest));
+	must(flock(file("/tmp/whole", 10), LOCK_EX));
+}
+
+static void owners(void)
+{
+	struct f_owner_ex group = { F_OWNER_PGRP, getpgid(0) };
+	int fd = listening(8080), pair[2];
+	must(fcntl(fd, F_SETOWN, getpid()));
+	must(fcntl(fd, F_SETSIG, SIGUSR2));
+	must(fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK));
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	must(fcntl(pair[1], F_SETOWN_EX, &group));
+}
+
+static void thread_owner(void)
+{
+	struct f_owner_ex self = { F_OWNER_TID, getpid() };
+	must(fcntl(listening(8080), F_SETOWN_EX, &self));
 }
 
 static void pending_signals(void)
@@ -369,7 +418,9 @@ static void fifo(void)
 
 static void droppable(void)
 {
-	memory(2, 0x8 /* MAP_DROPPABLE */ | MAP_ANONYMOUS, -1);
+	char *start = memory(2, 0x8 /* MAP_DROPPABLE */ | MAP_ANONYMOUS, -1);
+	memset(start, 1, 2 * PAGE);
+	printf("memory %lx\n", (unsigned long)start);
 }
 
 static pthread_barrier_t met;
@@ -469,15 +520,15 @@ static const struct {
 	void (*enter)(void);
 } states[] = {
 	{ "everything", everything }, { "guard", guard }, { "fpu", fpu }, { "tiles", tiles }, { "established", established },
-	{ "udp-connected", udp_connected }, { "tcp-unbound", tcp_unbound }, { "posix-timer", posix_timer },
+	{ "udp-connected", udp_connected }, { "tcp-unbound", tcp_unbound }, { "timer-of-thread", timer_of_thread },
 	{ "pending-signals", pending_signals }, { "aio", aio }, { "memfd", memfd }, { "shared-memory", shared_memory },
 	{ "tmpfs-mapped", tmpfs_mapped }, { "deleted-mapped", deleted_mapped }, { "deleted-open", deleted_open },
-	{ "child", child }, { "zombie", zombie }, { "fifo", fifo }, { "owner", owner }, { "locked", locked },
+	{ "child", child }, { "zombie", zombie }, { "fifo", fifo }, { "thread-owner", thread_owner }, { "locked", locked },
 	{ "droppable", droppable }, { "thread-credentials", thread_credentials }, { "thread-filter", thread_filter },
 	{ "pidfd", pidfd }, { "netlink", netlink }, { "unix-connected", unix_connected }, { "fd-in-flight", fd_in_flight },
 	{ "half-pair", half_pair }, { "shut-down-pair", shut_down_pair }, { "half-pipe", half_pipe }, { "reopened-pipe", reopened_pipe },
 	{ "stdout-again", stdout_again }, { "stdout-reader", stdout_reader }, { "semaphore", semaphore },
-	{ "stopped", stopped },
+	{ "stopped", stopped }, { "timer-of-others", timer_of_others }, { "timers", timers }, { "locks", locks }, { "owners", owners },
 };
 
 int main(int argc, char **argv)

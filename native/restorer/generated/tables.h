@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #define RESTORE_MAGIC 0x3130545352574854ULL
-#define RESTORE_VERSION 1
+#define RESTORE_VERSION 2
 #define RESTORE_LIMIT_FILE_BYTES 67108864
 #define RESTORE_LIMIT_VMAS 65536
 #define RESTORE_LIMIT_RUNS 1048576
@@ -16,12 +16,14 @@
 #define RESTORE_LIMIT_THREAD_STACK 2048
 #define RESTORE_LIMIT_PACKS 1024
 #define RESTORE_LIMIT_WATCH 16384
+#define RESTORE_LIMIT_TIMER_TRIES 16384
 
 enum restore_vma_kind {
 	VMA_KIND_ANONYMOUS = 0,
 	VMA_KIND_GROWS_DOWN = 1,
 	VMA_KIND_FILE = 2,
 	VMA_KIND_FILE_LATE = 3,
+	VMA_KIND_DROPPABLE = 4,
 };
 
 enum restore_file_kind {
@@ -38,6 +40,18 @@ enum restore_file_kind {
 	FILE_KIND_SOCKETPAIR = 10,
 	FILE_KIND_SOCKETPAIR_SECOND = 11,
 	FILE_KIND_PATH_SOCKET = 12,
+};
+
+enum restore_lock_kind {
+	LOCK_KIND_POSIX = 0,
+	LOCK_KIND_WHOLE = 1,
+	LOCK_KIND_OPEN = 2,
+};
+
+enum restore_owner_kind {
+	OWNER_KIND_NOBODY = 0,
+	OWNER_KIND_PROCESS = 1,
+	OWNER_KIND_GROUP = 2,
 };
 
 struct restore_vma {
@@ -132,6 +146,24 @@ struct restore_packet {
 };
 _Static_assert(sizeof(struct restore_packet) == 16, "packet");
 
+struct restore_lock {
+	uint32_t fd;
+	uint32_t kind;
+	uint32_t exclusive;
+	uint32_t pad;
+	uint64_t start;
+	uint64_t bytes;
+};
+_Static_assert(sizeof(struct restore_lock) == 32, "lock");
+
+struct restore_owner {
+	uint32_t fd;
+	uint32_t kind;
+	uint32_t signal;
+	uint32_t async;
+};
+_Static_assert(sizeof(struct restore_owner) == 16, "owner");
+
 struct restore_thread {
 	uint32_t tid;
 	uint32_t frame;
@@ -179,6 +211,19 @@ struct restore_itimer {
 };
 _Static_assert(sizeof(struct restore_itimer) == 24, "itimer");
 
+struct restore_timer {
+	uint32_t id;
+	uint32_t clock;
+	uint32_t notify;
+	uint32_t signal;
+	uint32_t thread;
+	uint32_t pad;
+	uint64_t data;
+	uint64_t interval;
+	uint64_t value;
+};
+_Static_assert(sizeof(struct restore_timer) == 48, "timer");
+
 struct restore_filter {
 	uint32_t program;
 	uint32_t instructions;
@@ -221,6 +266,10 @@ struct restore_header {
 	uint32_t options_count;
 	uint32_t packets_at;
 	uint32_t packets_count;
+	uint32_t locks_at;
+	uint32_t locks_count;
+	uint32_t owners_at;
+	uint32_t owners_count;
 	uint32_t threads_at;
 	uint32_t threads_count;
 	uint32_t signals_at;
@@ -229,6 +278,8 @@ struct restore_header {
 	uint32_t rlimits_count;
 	uint32_t itimers_at;
 	uint32_t itimers_count;
+	uint32_t timers_at;
+	uint32_t timers_count;
 	uint32_t filters_at;
 	uint32_t filters_count;
 	uint32_t groups_at;
@@ -280,7 +331,7 @@ struct restore_header {
 	uint32_t subreaper;
 	uint32_t first_free_fd;
 };
-_Static_assert(sizeof(struct restore_header) == 408, "header");
+_Static_assert(sizeof(struct restore_header) == 432, "header");
 
 /* Each section's name in the header, and its record's. */
 #define RESTORE_SECTIONS(SECTION) \
@@ -294,10 +345,13 @@ _Static_assert(sizeof(struct restore_header) == 408, "header");
 	SECTION(watches, struct restore_watch) \
 	SECTION(options, struct restore_option) \
 	SECTION(packets, struct restore_packet) \
+	SECTION(locks, struct restore_lock) \
+	SECTION(owners, struct restore_owner) \
 	SECTION(threads, struct restore_thread) \
 	SECTION(signals, struct restore_signal) \
 	SECTION(rlimits, struct restore_rlimit) \
 	SECTION(itimers, struct restore_itimer) \
+	SECTION(timers, struct restore_timer) \
 	SECTION(filters, struct restore_filter) \
 	SECTION(groups, struct restore_group) \
 	SECTION(auxv, struct restore_auxv)

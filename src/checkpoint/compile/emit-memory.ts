@@ -14,7 +14,14 @@ const WHOLE_TENTHS = 8;
 const MADV_HUGEPAGE = 14;
 const MADV_NOHUGEPAGE = 15;
 
-const MAP = { shared: 0x01, private: 0x02, anonymous: 0x20, growsDown: 0x0100, noReserve: 0x4000 } as const;
+const MAP = {
+  shared: 0x01,
+  private: 0x02,
+  droppable: 0x08,
+  anonymous: 0x20,
+  growsDown: 0x0100,
+  noReserve: 0x4000,
+} as const;
 
 /** Where pages of the images really lie: a part of a run in a pack. */
 export interface Placed {
@@ -46,6 +53,10 @@ function shapeOf({ kind }: Vma, data: DataPool) {
       const grows = kind.growsDown ? MAP.growsDown : 0;
       const which = kind.growsDown ? VmaKind.growsDown : VmaKind.anonymous;
       return { kind: which, flags: MAP.private | MAP.anonymous | grows, path: 0, offset: 0n, openedToWrite: false };
+    }
+    case "droppable": {
+      const flags = MAP.droppable | MAP.anonymous;
+      return { kind: VmaKind.droppable, flags, path: 0, offset: 0n, openedToWrite: false };
     }
     case "file":
       return {

@@ -3,6 +3,7 @@
  * a reason to leave the process to CRIU; nothing is rounded or left out.
  */
 import { DataPool } from "./data-pool.ts";
+import { emitClaims } from "./emit-claims.ts";
 import { emitFiles } from "./emit-files.ts";
 import { emitAdvice, emitHuge, emitRuns, emitVmas, findHole, type Locate, vdsoAt } from "./emit-memory.ts";
 import { emitThreads, scratchBytes } from "./emit-threads.ts";
@@ -53,6 +54,8 @@ export function emitTables(process: ProcessImage, options: EmitOptions): Uint8Ar
       signals: process.signals,
       rlimits: process.limits,
       itimers: process.itimers,
+      timers: process.timers,
+      ...emitClaims(process),
       filters,
       groups: process.credentials.groups.map((gid) => ({ gid })),
       auxv: process.mm.auxv.map((value) => ({ value })),

@@ -5,6 +5,10 @@
  * nanoseconds, signal sets 64-bit masks with signal n at bit n - 1.
  */
 
+import type { Descriptor, FileLock, FileOwner, OpenFile } from "./process-files.ts";
+
+export type { Descriptor, FileLock, FileOwner, OpenFile, SocketOption } from "./process-files.ts";
+
 /** A dumped process: one thread group. */
 export interface ProcessImage {
   /** Pids as seen in the container's own pid namespace. */
@@ -31,6 +35,11 @@ export interface ProcessImage {
   readonly limits: readonly ResourceLimit[];
   /** ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF: those that are armed. */
   readonly itimers: readonly { which: 0 | 1 | 2; interval: bigint; value: bigint }[];
+  /** Of timer_create(2), by ascending id. */
+  readonly timers: readonly PosixTimer[];
+  /** Locks on files of `descriptors`, which are this process's. */
+  readonly locks: readonly FileLock[];
+  readonly owners: readonly FileOwner[];
   /** MEMBARRIER_CMD_REGISTER_* commands to repeat, as a mask. */
   readonly membarrier: number;
   /** Classic BPF programs (8 bytes an instruction), the oldest first; empty: no filter. */
@@ -69,6 +78,8 @@ export interface Vma {
   readonly prot: number;
   readonly kind:
     | { readonly is: "anonymous"; readonly growsDown: boolean }
+    /** MAP_DROPPABLE: the kernel may take its pages, and every fork begins with none. */
+    | { readonly is: "droppable" }
     /** A private mapping of a file: pages that were written are in `pages`. `path` as in the container's root. */
     | { readonly is: "file"; readonly path: string; readonly offset: bigint; readonly size: bigint }
     /** A shared mapping of a file; `writable` as it was opened. */
@@ -95,103 +106,6 @@ export interface PageRun {
   readonly file: string;
   /** Byte offset in it. */
   readonly offset: number;
-}
-
-/** An open file description. `flags` as of open(2), without O_CREAT, O_EXCL, O_TRUNC. */
-export type OpenFile =
-  /**
-   * One of the container's standard streams as the launcher connects it anew. Several may name one stream: each is a
-   * description of its own, with flags of its own (O_NONBLOCK).
-   */
-  | { readonly is: "stdio"; readonly stream: 0 | 1 | 2; readonly flags: number }
-  | { readonly is: "regular"; readonly path: string; readonly flags: number; readonly offset: bigint }
-  /** Directories, and character devices of the container's /dev such as null, zero, urandom. */
-  | { readonly is: "directory" | "device"; readonly path: string; readonly flags: number; readonly offset: bigint }
-  /**
-   * One end of a pipe; both ends name the same `pipe`, and one alone means that the other is closed. `data` is what was
-   * in it, with the reading end.
-   */
-  | {
-      readonly is: "pipe";
-      readonly pipe: number;
-      readonly end: "read" | "write";
-      readonly flags: number;
-      readonly data: Uint8Array;
-      /** Bytes it may hold, as of F_GETPIPE_SZ. */
-      readonly size: number;
-    }
-  | { readonly is: "eventfd"; readonly flags: number; readonly counter: bigint }
-  | {
-      readonly is: "timerfd";
-      readonly flags: number;
-      readonly clock: number;
-      readonly ticks: bigint;
-      /** TFD_TIMER_ABSTIME and the like; `value` is what remained. */
-      readonly settime: number;
-      readonly interval: bigint;
-      readonly value: bigint;
-    }
-  | { readonly is: "signalfd"; readonly flags: number; readonly mask: bigint }
-  | {
-      readonly is: "inotify";
-      readonly flags: number;
-      readonly watches: readonly { readonly wd: number; readonly mask: number; readonly path: string }[];
-    }
-  | {
-      readonly is: "epoll";
-      readonly flags: number;
-      readonly watches: readonly { readonly fd: number; readonly events: number; readonly data: bigint }[];
-    }
-  /** A listening (or only bound) inet socket. `address` of 4 or 16 bytes. */
-  | {
-      readonly is: "listener";
-      readonly flags: number;
-      readonly type: "tcp" | "udp";
-      readonly address: Uint8Array;
-      readonly port: number;
-      /** Undefined: bound only. */
-      readonly backlog: number | undefined;
-      readonly options: readonly SocketOption[];
-    }
-  /**
-   * An unconnected unix socket; `name` as of bind(2), a leading NUL for an abstract one, empty: unbound. `file`: what
-   * a name that is a path had (the path itself is there again with the container's writable layer).
-   */
-  | {
-      readonly is: "unix";
-      readonly flags: number;
-      readonly type: number;
-      readonly name: Uint8Array;
-      readonly file: { readonly mode: number; readonly uid: number; readonly gid: number } | undefined;
-      readonly backlog: number | undefined;
-      readonly options: readonly SocketOption[];
-    }
-  /**
-   * One side of a socketpair(2); both name the same `pair`, and one alone means that the other is closed. `data`:
-   * packets that wait to be read here.
-   */
-  | {
-      readonly is: "socketpair";
-      readonly pair: number;
-      readonly side: 0 | 1;
-      readonly flags: number;
-      readonly type: number;
-      readonly data: readonly Uint8Array[];
-      readonly options: readonly SocketOption[];
-    };
-
-/** An integer option as of setsockopt(2), in the order to be set. */
-export interface SocketOption {
-  readonly level: number;
-  readonly name: number;
-  readonly value: Uint8Array;
-}
-
-export interface Descriptor {
-  readonly fd: number;
-  /** Index in `files`. */
-  readonly file: number;
-  readonly closeOnExec: boolean;
 }
 
 export interface Thread {
@@ -257,6 +171,22 @@ export interface Credentials {
   readonly ambient: bigint;
   readonly securebits: number;
   readonly noNewPrivs: boolean;
+}
+
+/** A timer of timer_create(2). */
+export interface PosixTimer {
+  readonly id: number;
+  readonly clock: number;
+  /** SIGEV_*. */
+  readonly notify: number;
+  readonly signal: number;
+  /** Whom SIGEV_THREAD_ID tells; else 0. */
+  readonly thread: number;
+  /** What comes with the signal. */
+  readonly data: bigint;
+  readonly interval: bigint;
+  /** What remained; 0: not armed. */
+  readonly value: bigint;
 }
 
 export interface SignalAction {

@@ -5,6 +5,7 @@
  */
 import { readImages } from "../images/index.ts";
 import type { ProcessImage } from "./process.ts";
+import { checkOwners, locksOf } from "./understand/claims.ts";
 import { Reasons, type UnderstandContext } from "./understand/context.ts";
 import { credentialsOf } from "./understand/credentials.ts";
 import { understandFiles } from "./understand/files.ts";
@@ -68,6 +69,8 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
   const threads = threadImages(images, pid, tree.threads, reasons);
   const leader = { name: task.comm, mask: task.blockedSignals };
   const vmas = understandVmas(mm, table, reasons);
+  const { files, descriptors, owners } = understandFiles(ids.files, { images, context, table, reasons });
+  const credentials = credentialsOf(threads, reasons);
   const process = {
     pid,
     pgid: tree.pgid,
@@ -76,12 +79,15 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
     vmas,
     pages: pageRuns(images, pid, { vmas, mapped: mm.vmas }, reasons),
     ...placeInFiles(images, pid, table, reasons),
-    ...understandFiles(ids.files, { images, context, table, reasons }),
+    files,
+    descriptors,
+    locks: locksOf(images.fileLocks, pid, { files, descriptors }, reasons),
+    owners: checkOwners(owners, { files, descriptors }, credentials, reasons),
     threads: threads.map((thread) =>
       understandThread(thread, context.xsave, thread.tid === pid ? leader : undefined, reasons),
     ),
-    credentials: credentialsOf(threads, reasons),
-    ...understandTask(task, reasons),
+    credentials,
+    ...understandTask(task, tree.threads, reasons),
     seccomp: seccompOf(images, threads, reasons),
     thpDisabled: mm.thpDisabled ?? false,
     clocks,

@@ -18,8 +18,8 @@ const FD = { library: 5, images: 6, binary: 7, work: 8, go: 9, stdin: 10, stdout
 /** CRIU's own processes take pids from here on, out of the way of those it restores. */
 export const FIRST_PID_OF_CRIU = 20_000;
 
-/** Given to every dump and restore: nothing of the host's cgroups or firewall is touched. */
-const COMMON = ["--manage-cgroups=ignore", "--network-lock", "skip", "--ext-unix-sk"];
+/** Given to every dump and restore: nothing of the host's cgroups or firewall is touched; locks on files are taken again. */
+const COMMON = ["--manage-cgroups=ignore", "--network-lock", "skip", "--ext-unix-sk", "--file-locks"];
 
 /** What becomes of established TCP connections; those that are kept have both ends in the checkpoint. */
 export type Connections = "close" | "keep";

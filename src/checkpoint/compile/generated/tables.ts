@@ -1,7 +1,7 @@
 // Generated from protocol/restore.yaml by protocol/generate.ts. Do not edit.
 
 export const RESTORE_MAGIC = 0x3130545352574854n;
-export const RESTORE_VERSION = 1;
+export const RESTORE_VERSION = 2;
 
 export const RESTORE_LIMITS = {
   FILE_BYTES: 67108864,
@@ -16,6 +16,7 @@ export const RESTORE_LIMITS = {
   THREAD_STACK: 2048,
   PACKS: 1024,
   WATCH: 16384,
+  TIMER_TRIES: 16384,
 } as const;
 
 export const VmaKind = {
@@ -23,6 +24,7 @@ export const VmaKind = {
   growsDown: 1,
   file: 2,
   fileLate: 3,
+  droppable: 4,
 } as const;
 
 export const FileKind = {
@@ -39,6 +41,18 @@ export const FileKind = {
   socketpair: 10,
   socketpairSecond: 11,
   pathSocket: 12,
+} as const;
+
+export const LockKind = {
+  posix: 0,
+  whole: 1,
+  open: 2,
+} as const;
+
+export const OwnerKind = {
+  nobody: 0,
+  process: 1,
+  group: 2,
 } as const;
 
 export interface VmaRecord {
@@ -211,6 +225,40 @@ export function writePacket(view: DataView, at: number, value: PacketRecord): vo
   view.setUint32(at + 8, value.length, true);
 }
 
+export interface LockRecord {
+  readonly fd: number;
+  readonly kind: number;
+  readonly exclusive: number;
+  readonly start: bigint;
+  readonly bytes: bigint;
+}
+
+export const LOCK_BYTES = 32;
+
+export function writeLock(view: DataView, at: number, value: LockRecord): void {
+  view.setUint32(at + 0, value.fd, true);
+  view.setUint32(at + 4, value.kind, true);
+  view.setUint32(at + 8, value.exclusive, true);
+  view.setBigUint64(at + 16, value.start, true);
+  view.setBigUint64(at + 24, value.bytes, true);
+}
+
+export interface OwnerRecord {
+  readonly fd: number;
+  readonly kind: number;
+  readonly signal: number;
+  readonly async: number;
+}
+
+export const OWNER_BYTES = 16;
+
+export function writeOwner(view: DataView, at: number, value: OwnerRecord): void {
+  view.setUint32(at + 0, value.fd, true);
+  view.setUint32(at + 4, value.kind, true);
+  view.setUint32(at + 8, value.signal, true);
+  view.setUint32(at + 12, value.async, true);
+}
+
 export interface ThreadRecord {
   readonly tid: number;
   readonly frame: number;
@@ -299,6 +347,30 @@ export function writeItimer(view: DataView, at: number, value: ItimerRecord): vo
   view.setUint32(at + 16, value.which, true);
 }
 
+export interface TimerRecord {
+  readonly id: number;
+  readonly clock: number;
+  readonly notify: number;
+  readonly signal: number;
+  readonly thread: number;
+  readonly data: bigint;
+  readonly interval: bigint;
+  readonly value: bigint;
+}
+
+export const TIMER_BYTES = 48;
+
+export function writeTimer(view: DataView, at: number, value: TimerRecord): void {
+  view.setUint32(at + 0, value.id, true);
+  view.setUint32(at + 4, value.clock, true);
+  view.setUint32(at + 8, value.notify, true);
+  view.setUint32(at + 12, value.signal, true);
+  view.setUint32(at + 16, value.thread, true);
+  view.setBigUint64(at + 24, value.data, true);
+  view.setBigUint64(at + 32, value.interval, true);
+  view.setBigUint64(at + 40, value.value, true);
+}
+
 export interface FilterRecord {
   readonly program: number;
   readonly instructions: number;
@@ -357,6 +429,10 @@ export interface HeaderRecord {
   readonly optionsCount: number;
   readonly packetsAt: number;
   readonly packetsCount: number;
+  readonly locksAt: number;
+  readonly locksCount: number;
+  readonly ownersAt: number;
+  readonly ownersCount: number;
   readonly threadsAt: number;
   readonly threadsCount: number;
   readonly signalsAt: number;
@@ -365,6 +441,8 @@ export interface HeaderRecord {
   readonly rlimitsCount: number;
   readonly itimersAt: number;
   readonly itimersCount: number;
+  readonly timersAt: number;
+  readonly timersCount: number;
   readonly filtersAt: number;
   readonly filtersCount: number;
   readonly groupsAt: number;
@@ -417,7 +495,7 @@ export interface HeaderRecord {
   readonly firstFreeFd: number;
 }
 
-export const HEADER_BYTES = 408;
+export const HEADER_BYTES = 432;
 
 export function writeHeader(view: DataView, at: number, value: HeaderRecord): void {
   view.setBigUint64(at + 0, value.magic, true);
@@ -443,64 +521,70 @@ export function writeHeader(view: DataView, at: number, value: HeaderRecord): vo
   view.setUint32(at + 84, value.optionsCount, true);
   view.setUint32(at + 88, value.packetsAt, true);
   view.setUint32(at + 92, value.packetsCount, true);
-  view.setUint32(at + 96, value.threadsAt, true);
-  view.setUint32(at + 100, value.threadsCount, true);
-  view.setUint32(at + 104, value.signalsAt, true);
-  view.setUint32(at + 108, value.signalsCount, true);
-  view.setUint32(at + 112, value.rlimitsAt, true);
-  view.setUint32(at + 116, value.rlimitsCount, true);
-  view.setUint32(at + 120, value.itimersAt, true);
-  view.setUint32(at + 124, value.itimersCount, true);
-  view.setUint32(at + 128, value.filtersAt, true);
-  view.setUint32(at + 132, value.filtersCount, true);
-  view.setUint32(at + 136, value.groupsAt, true);
-  view.setUint32(at + 140, value.groupsCount, true);
-  view.setUint32(at + 144, value.auxvAt, true);
-  view.setUint32(at + 148, value.auxvCount, true);
-  view.setUint32(at + 152, value.dataAt, true);
-  view.setUint32(at + 156, value.dataCount, true);
-  view.setBigUint64(at + 160, value.hole, true);
-  view.setBigUint64(at + 168, value.scratchBytes, true);
-  view.setBigUint64(at + 176, value.pagesBytes, true);
-  view.setBigUint64(at + 184, value.vdso, true);
-  view.setBigUint64(at + 192, value.startCode, true);
-  view.setBigUint64(at + 200, value.endCode, true);
-  view.setBigUint64(at + 208, value.startData, true);
-  view.setBigUint64(at + 216, value.endData, true);
-  view.setBigUint64(at + 224, value.startBrk, true);
-  view.setBigUint64(at + 232, value.brk, true);
-  view.setBigUint64(at + 240, value.startStack, true);
-  view.setBigUint64(at + 248, value.argStart, true);
-  view.setBigUint64(at + 256, value.argEnd, true);
-  view.setBigUint64(at + 264, value.envStart, true);
-  view.setBigUint64(at + 272, value.envEnd, true);
-  view.setBigUint64(at + 280, value.effective, true);
-  view.setBigUint64(at + 288, value.permitted, true);
-  view.setBigUint64(at + 296, value.inheritable, true);
-  view.setBigUint64(at + 304, value.bounding, true);
-  view.setBigUint64(at + 312, value.ambient, true);
-  view.setUint32(at + 320, value.pid, true);
-  view.setUint32(at + 324, value.pgid, true);
-  view.setUint32(at + 328, value.sid, true);
-  view.setUint32(at + 332, value.umask, true);
-  view.setUint32(at + 336, value.cwd, true);
-  view.setUint32(at + 340, value.exe, true);
-  view.setUint32(at + 344, value.uid, true);
-  view.setUint32(at + 348, value.euid, true);
-  view.setUint32(at + 352, value.suid, true);
-  view.setUint32(at + 356, value.fsuid, true);
-  view.setUint32(at + 360, value.gid, true);
-  view.setUint32(at + 364, value.egid, true);
-  view.setUint32(at + 368, value.sgid, true);
-  view.setUint32(at + 372, value.fsgid, true);
-  view.setUint32(at + 376, value.securebits, true);
-  view.setUint32(at + 380, value.noNewPrivs, true);
-  view.setUint32(at + 384, value.dumpable, true);
-  view.setUint32(at + 388, value.membarrier, true);
-  view.setInt32(at + 392, value.oomScore, true);
-  view.setUint32(at + 396, value.thpDisabled, true);
-  view.setUint32(at + 400, value.subreaper, true);
-  view.setUint32(at + 404, value.firstFreeFd, true);
+  view.setUint32(at + 96, value.locksAt, true);
+  view.setUint32(at + 100, value.locksCount, true);
+  view.setUint32(at + 104, value.ownersAt, true);
+  view.setUint32(at + 108, value.ownersCount, true);
+  view.setUint32(at + 112, value.threadsAt, true);
+  view.setUint32(at + 116, value.threadsCount, true);
+  view.setUint32(at + 120, value.signalsAt, true);
+  view.setUint32(at + 124, value.signalsCount, true);
+  view.setUint32(at + 128, value.rlimitsAt, true);
+  view.setUint32(at + 132, value.rlimitsCount, true);
+  view.setUint32(at + 136, value.itimersAt, true);
+  view.setUint32(at + 140, value.itimersCount, true);
+  view.setUint32(at + 144, value.timersAt, true);
+  view.setUint32(at + 148, value.timersCount, true);
+  view.setUint32(at + 152, value.filtersAt, true);
+  view.setUint32(at + 156, value.filtersCount, true);
+  view.setUint32(at + 160, value.groupsAt, true);
+  view.setUint32(at + 164, value.groupsCount, true);
+  view.setUint32(at + 168, value.auxvAt, true);
+  view.setUint32(at + 172, value.auxvCount, true);
+  view.setUint32(at + 176, value.dataAt, true);
+  view.setUint32(at + 180, value.dataCount, true);
+  view.setBigUint64(at + 184, value.hole, true);
+  view.setBigUint64(at + 192, value.scratchBytes, true);
+  view.setBigUint64(at + 200, value.pagesBytes, true);
+  view.setBigUint64(at + 208, value.vdso, true);
+  view.setBigUint64(at + 216, value.startCode, true);
+  view.setBigUint64(at + 224, value.endCode, true);
+  view.setBigUint64(at + 232, value.startData, true);
+  view.setBigUint64(at + 240, value.endData, true);
+  view.setBigUint64(at + 248, value.startBrk, true);
+  view.setBigUint64(at + 256, value.brk, true);
+  view.setBigUint64(at + 264, value.startStack, true);
+  view.setBigUint64(at + 272, value.argStart, true);
+  view.setBigUint64(at + 280, value.argEnd, true);
+  view.setBigUint64(at + 288, value.envStart, true);
+  view.setBigUint64(at + 296, value.envEnd, true);
+  view.setBigUint64(at + 304, value.effective, true);
+  view.setBigUint64(at + 312, value.permitted, true);
+  view.setBigUint64(at + 320, value.inheritable, true);
+  view.setBigUint64(at + 328, value.bounding, true);
+  view.setBigUint64(at + 336, value.ambient, true);
+  view.setUint32(at + 344, value.pid, true);
+  view.setUint32(at + 348, value.pgid, true);
+  view.setUint32(at + 352, value.sid, true);
+  view.setUint32(at + 356, value.umask, true);
+  view.setUint32(at + 360, value.cwd, true);
+  view.setUint32(at + 364, value.exe, true);
+  view.setUint32(at + 368, value.uid, true);
+  view.setUint32(at + 372, value.euid, true);
+  view.setUint32(at + 376, value.suid, true);
+  view.setUint32(at + 380, value.fsuid, true);
+  view.setUint32(at + 384, value.gid, true);
+  view.setUint32(at + 388, value.egid, true);
+  view.setUint32(at + 392, value.sgid, true);
+  view.setUint32(at + 396, value.fsgid, true);
+  view.setUint32(at + 400, value.securebits, true);
+  view.setUint32(at + 404, value.noNewPrivs, true);
+  view.setUint32(at + 408, value.dumpable, true);
+  view.setUint32(at + 412, value.membarrier, true);
+  view.setInt32(at + 416, value.oomScore, true);
+  view.setUint32(at + 420, value.thpDisabled, true);
+  view.setUint32(at + 424, value.subreaper, true);
+  view.setUint32(at + 428, value.firstFreeFd, true);
 }
 
 /** The content of a table file. `data` begins and ends with a zero byte. */
@@ -515,17 +599,20 @@ export interface Sections {
   readonly watches: readonly WatchRecord[];
   readonly options: readonly OptionRecord[];
   readonly packets: readonly PacketRecord[];
+  readonly locks: readonly LockRecord[];
+  readonly owners: readonly OwnerRecord[];
   readonly threads: readonly ThreadRecord[];
   readonly signals: readonly SignalRecord[];
   readonly rlimits: readonly RlimitRecord[];
   readonly itimers: readonly ItimerRecord[];
+  readonly timers: readonly TimerRecord[];
   readonly filters: readonly FilterRecord[];
   readonly groups: readonly GroupRecord[];
   readonly auxv: readonly AuxvRecord[];
   readonly data: Uint8Array;
 }
 
-export type HeaderFields = Omit<HeaderRecord, "magic" | "version" | "size" | "vmasAt" | "vmasCount" | "runsAt" | "runsCount" | "hugeAt" | "hugeCount" | "adviceAt" | "adviceCount" | "prefaultAt" | "prefaultCount" | "filesAt" | "filesCount" | "descriptorsAt" | "descriptorsCount" | "watchesAt" | "watchesCount" | "optionsAt" | "optionsCount" | "packetsAt" | "packetsCount" | "threadsAt" | "threadsCount" | "signalsAt" | "signalsCount" | "rlimitsAt" | "rlimitsCount" | "itimersAt" | "itimersCount" | "filtersAt" | "filtersCount" | "groupsAt" | "groupsCount" | "auxvAt" | "auxvCount" | "dataAt" | "dataCount">;
+export type HeaderFields = Omit<HeaderRecord, "magic" | "version" | "size" | "vmasAt" | "vmasCount" | "runsAt" | "runsCount" | "hugeAt" | "hugeCount" | "adviceAt" | "adviceCount" | "prefaultAt" | "prefaultCount" | "filesAt" | "filesCount" | "descriptorsAt" | "descriptorsCount" | "watchesAt" | "watchesCount" | "optionsAt" | "optionsCount" | "packetsAt" | "packetsCount" | "locksAt" | "locksCount" | "ownersAt" | "ownersCount" | "threadsAt" | "threadsCount" | "signalsAt" | "signalsCount" | "rlimitsAt" | "rlimitsCount" | "itimersAt" | "itimersCount" | "timersAt" | "timersCount" | "filtersAt" | "filtersCount" | "groupsAt" | "groupsCount" | "auxvAt" | "auxvCount" | "dataAt" | "dataCount">;
 
 export function writeTables(sections: Sections, header: HeaderFields): Uint8Array {
   let size = HEADER_BYTES + (-HEADER_BYTES & 7);
@@ -543,10 +630,13 @@ export function writeTables(sections: Sections, header: HeaderFields): Uint8Arra
   const watchesAt = room(sections.watches.length * WATCH_BYTES);
   const optionsAt = room(sections.options.length * OPTION_BYTES);
   const packetsAt = room(sections.packets.length * PACKET_BYTES);
+  const locksAt = room(sections.locks.length * LOCK_BYTES);
+  const ownersAt = room(sections.owners.length * OWNER_BYTES);
   const threadsAt = room(sections.threads.length * THREAD_BYTES);
   const signalsAt = room(sections.signals.length * SIGNAL_BYTES);
   const rlimitsAt = room(sections.rlimits.length * RLIMIT_BYTES);
   const itimersAt = room(sections.itimers.length * ITIMER_BYTES);
+  const timersAt = room(sections.timers.length * TIMER_BYTES);
   const filtersAt = room(sections.filters.length * FILTER_BYTES);
   const groupsAt = room(sections.groups.length * GROUP_BYTES);
   const auxvAt = room(sections.auxv.length * AUXV_BYTES);
@@ -578,6 +668,10 @@ export function writeTables(sections: Sections, header: HeaderFields): Uint8Arra
     optionsCount: sections.options.length,
     packetsAt,
     packetsCount: sections.packets.length,
+    locksAt,
+    locksCount: sections.locks.length,
+    ownersAt,
+    ownersCount: sections.owners.length,
     threadsAt,
     threadsCount: sections.threads.length,
     signalsAt,
@@ -586,6 +680,8 @@ export function writeTables(sections: Sections, header: HeaderFields): Uint8Arra
     rlimitsCount: sections.rlimits.length,
     itimersAt,
     itimersCount: sections.itimers.length,
+    timersAt,
+    timersCount: sections.timers.length,
     filtersAt,
     filtersCount: sections.filters.length,
     groupsAt,
@@ -625,6 +721,12 @@ export function writeTables(sections: Sections, header: HeaderFields): Uint8Arra
   sections.packets.forEach((value, i) => {
     writePacket(view, packetsAt + i * PACKET_BYTES, value);
   });
+  sections.locks.forEach((value, i) => {
+    writeLock(view, locksAt + i * LOCK_BYTES, value);
+  });
+  sections.owners.forEach((value, i) => {
+    writeOwner(view, ownersAt + i * OWNER_BYTES, value);
+  });
   sections.threads.forEach((value, i) => {
     writeThread(view, threadsAt + i * THREAD_BYTES, value);
   });
@@ -636,6 +738,9 @@ export function writeTables(sections: Sections, header: HeaderFields): Uint8Arra
   });
   sections.itimers.forEach((value, i) => {
     writeItimer(view, itimersAt + i * ITIMER_BYTES, value);
+  });
+  sections.timers.forEach((value, i) => {
+    writeTimer(view, timersAt + i * TIMER_BYTES, value);
   });
   sections.filters.forEach((value, i) => {
     writeFilter(view, filtersAt + i * FILTER_BYTES, value);

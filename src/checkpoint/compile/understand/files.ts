@@ -2,6 +2,7 @@
 import type { FdinfoEntry, FileEntry, OwnerEntry } from "../../images/messages/files.ts";
 import type { Descriptor, OpenFile } from "../process.ts";
 import { eventfd, inotify, signalfd, timerfd } from "./anonymous.ts";
+import { ownerOf, type SetOwner } from "./claims.ts";
 import { hex, type Reasons } from "./context.ts";
 import { epollSets } from "./epoll.ts";
 import { inetSocket } from "./inet.ts";
@@ -27,7 +28,6 @@ const REFUSED: Readonly<Record<number, string>> = {
 };
 
 const FD_CLOEXEC = 1;
-const O_ASYNC = 0o20000;
 /** The kernel's own limit of descriptors (fs.nr_open) at its default. */
 const MAX_FD = 1 << 20;
 
@@ -35,7 +35,7 @@ const MAX_FD = 1 << 20;
 export function understandFiles(
   filesId: number,
   shared: FilesContext,
-): { files: OpenFile[]; descriptors: Descriptor[] } {
+): { files: OpenFile[]; descriptors: Descriptor[]; owners: SetOwner[] } {
   const { images, table, reasons } = shared;
   const fdinfo = images.fdinfo.get(filesId);
   if (fdinfo === undefined) reasons.refuse(`fdinfo-${filesId}.img is missing`);
@@ -55,7 +55,14 @@ export function understandFiles(
     const file = index.get(id);
     return file === undefined ? [] : [{ fd, file, closeOnExec: (flags & FD_CLOEXEC) !== 0 }];
   });
-  return { files: understood.map(({ file }) => file), descriptors: descriptors.sort((a, b) => a.fd - b.fd) };
+  return {
+    files: understood.map(({ file }) => file),
+    descriptors: descriptors.sort((a, b) => a.fd - b.fd),
+    owners: opened.flatMap((one) => {
+      const own = contentOf(one.file);
+      return (own && ownerOf(one, own, shared.context.mainPid, reasons)) ?? [];
+    }),
+  };
 }
 
 function gather(fdinfo: readonly FdinfoEntry[], table: FileTable, reasons: Reasons): Opened[] {
@@ -96,7 +103,6 @@ function alone(opened: Opened, shared: FilesContext): Understood[] {
     return [];
   }
   if (own.id !== file.id) reasons.refuse(`${where}: expected the id ${file.id} in the file, got ${own.id}`);
-  checkOwner(own, where, reasons);
   const made = make(file, where, table, reasons);
   return made === undefined ? [] : [{ of: file.id, file: made }];
 }
@@ -137,9 +143,4 @@ function contentOf(file: FileEntry): { id: number; flags: number; owner: OwnerEn
     default:
       return undefined;
   }
-}
-
-function checkOwner({ owner, flags }: { owner: OwnerEntry; flags: number }, where: string, reasons: Reasons): void {
-  if (owner.pid !== 0 || owner.signal !== 0) reasons.refuse(`${where}: signals its owner (F_SETOWN, F_SETSIG)`);
-  if (flags & O_ASYNC) reasons.refuse(`${where}: signals when it is ready (O_ASYNC)`);
 }

@@ -41,9 +41,9 @@ export const TYPE = {
   timerfd: 17,
 } as const;
 
-/** What only counts while a file is opened: O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, O_CLOEXEC. */
-const AT_OPEN = 0o100 | 0o200 | 0o400 | 0o1000 | 0o2000000;
+/** What only counts while a file is opened (O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, O_CLOEXEC), and O_ASYNC: see claims.ts. */
+const NOT_AGAIN = 0o100 | 0o200 | 0o400 | 0o1000 | 0o2000000 | 0o20000;
 /** Flags as open(2) takes them again. */
 export function reopenFlags(flags: number): number {
-  return flags & ~AT_OPEN;
+  return flags & ~NOT_AGAIN;
 }

@@ -5,6 +5,7 @@ import type { PageRun, Vma } from "../process.ts";
 import { hex, type Reasons } from "./context.ts";
 
 const PAGE = 4096n;
+const MADV_WIPEONFORK = 18;
 /** Flags of a pagemap's entry. */
 const FLAG = { parent: 1, lazy: 2, present: 4 } as const;
 
@@ -50,7 +51,7 @@ export function pageRuns(
         reasons.refuse(`${name}: pages at ${hex(run.start)} where no mapping is`);
         return runs;
       }
-      if (run.vma.kind.is === "vdso" || run.vma.kind.is === "vvar") continue;
+      if (!comesBack(run.vma)) continue;
       const at = Number(offset + (run.start - address));
       runs.push({ start: run.start, pages: Number((run.end - run.start) / PAGE), file, offset: at });
     }
@@ -58,6 +59,14 @@ export function pageRuns(
   }
   if (offset !== bytes) reasons.refuse(`${file}: expected ${offset} bytes, got ${bytes}`);
   return runs;
+}
+
+/**
+ * Not the kernel's own (vdso), nor what a fork would not have: a process that asked for it (MADV_WIPEONFORK) relies on
+ * zeros to know that it is another one and must renew its random numbers, and so are two that are restored.
+ */
+function comesBack({ kind, advice }: Vma): boolean {
+  return kind.is !== "vdso" && kind.is !== "vvar" && kind.is !== "droppable" && !advice.includes(MADV_WIPEONFORK);
 }
 
 /** Finds the mappings of ranges that are asked for in ascending order. */

@@ -1,4 +1,4 @@
-/** What is around the process: that it is alone, its namespaces, the clocks, and locks that others may wait for. */
+/** What is around the process: that it is alone, its namespaces, and the clocks. */
 import type { Images } from "../../images/index.ts";
 import type { IdsEntry, PstreeEntry } from "../../images/messages/process.ts";
 import type { ProcessImage } from "../process.ts";
@@ -31,7 +31,7 @@ export function onlyProcess(images: Images, mainPid: number, reasons: Reasons): 
   return main[0];
 }
 
-/** Refuses another format, namespaces of the process's own, what other programs hooked into the dump, locks. */
+/** Refuses another format, namespaces of the process's own, what other programs hooked into the dump. */
 export function checkSurroundings(images: Images, pid: number, reasons: Reasons): void {
   const inventory = images.inventory[0];
   const ids = images.ids.get(pid);
@@ -47,7 +47,6 @@ export function checkSurroundings(images: Images, pid: number, reasons: Reasons)
     const of = key as keyof typeof NAMESPACES;
     if (ids[of] !== inventory.rootIds?.[of]) reasons.refuse(`the process has a ${name} namespace of its own`);
   }
-  for (const { fd } of images.fileLocks) reasons.refuse(`fd ${fd}: a file lock`);
 }
 
 /** The clocks at the dump; undefined where the checkpoint's manifest has them, or nothing does. */

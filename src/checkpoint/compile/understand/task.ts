@@ -2,6 +2,7 @@
 import type { TaskEntry, TimersEntry } from "../../images/messages/process.ts";
 import type { ProcessImage, ResourceLimit, SignalAction } from "../process.ts";
 import { hex, nanoseconds, type Reasons } from "./context.ts";
+import { posixTimers } from "./posix-timers.ts";
 
 const ALIVE = 1;
 const STOPPED = 3;
@@ -13,15 +14,18 @@ const MAX_OOM_SCORE_ADJ = 1000;
 /** What can be registered with membarrier(2): global, private, private with core serialization, private with rseq. */
 const MEMBARRIER_KNOWN = 0b1_0101_0100;
 
-type TaskPart = Pick<ProcessImage, "signals" | "limits" | "itimers" | "membarrier" | "oomScoreAdj" | "childSubreaper">;
+type TaskPart = Pick<
+  ProcessImage,
+  "signals" | "limits" | "itimers" | "timers" | "membarrier" | "oomScoreAdj" | "childSubreaper"
+>;
 
 /** Signals that actions are for, in the order in which CRIU writes them. */
 const WITH_ACTIONS = Array.from({ length: SIGNALS }, (_, index) => index + 1).filter(
   (signal) => signal !== SIGKILL && signal !== SIGSTOP,
 );
 
-/** Everything about the process that is not memory, files or threads. */
-export function understandTask(task: TaskEntry, reasons: Reasons): TaskPart {
+/** Everything about the process, whose threads are `tids`, that is not memory, files or threads. */
+export function understandTask(task: TaskEntry, tids: readonly number[], reasons: Reasons): TaskPart {
   if (task.state !== ALIVE || task.stopSignal !== undefined) {
     reasons.refuse(
       task.state === STOPPED ? "the process is stopped" : `the process is not alive (state ${task.state})`,
@@ -38,6 +42,7 @@ export function understandTask(task: TaskEntry, reasons: Reasons): TaskPart {
     signals: actionsOf(task, reasons),
     limits: limitsOf(task, reasons),
     itimers: itimersOf(task.timers, reasons),
+    timers: posixTimers(task.timers?.posix ?? [], tids, reasons),
     membarrier,
     oomScoreAdj,
     childSubreaper: task.childSubreaper ?? false,
@@ -69,7 +74,6 @@ function itimersOf(timers: TimersEntry | undefined, reasons: Reasons): ProcessIm
     reasons.refuse("no timers in the images");
     return [];
   }
-  for (const { id, clockId } of timers.posix) reasons.refuse(`POSIX timer ${id} (clock ${clockId})`);
   const all = [timers.real, timers.virtual, timers.prof];
   return all.flatMap(({ isec, iusec, vsec, vusec }, index) => {
     const value = nanoseconds(vsec, vusec, 1000n);

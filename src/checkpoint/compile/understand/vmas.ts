@@ -46,16 +46,17 @@ const MAP = {
   noReserve: 0x4000,
   hugetlb: 0x40000,
 } as const;
-const KNOWN_FLAGS = MAP.shared | MAP.private | MAP.anonymous | MAP.growsDown | MAP.noReserve;
+const KNOWN_FLAGS = MAP.shared | MAP.private | MAP.droppable | MAP.anonymous | MAP.growsDown | MAP.noReserve;
 const REFUSED_FLAGS: readonly (readonly [bit: number, why: string])[] = [
   [MAP.hugetlb, "huge pages (MAP_HUGETLB)"],
   [MAP.locked, "locked in memory (mlock)"],
-  [MAP.droppable, "droppable (MAP_DROPPABLE)"],
 ];
 
 /** MADV_* that may be in force, in the order in which they are given: what forbids a fork's copy comes last. */
 const ADVICE = [1, 2, 12, 14, 15, 16, 18, 10] as const;
 const MADV_GUARD_INSTALL = 102;
+/** The kernel's own for droppable mappings: MADV_DONTDUMP, MADV_WIPEONFORK. */
+const OF_DROPPABLE: readonly number[] = [16, 18];
 const PROT_ALL = 7;
 const O_RDWR = 2;
 const PAGE = 4096n;
@@ -96,7 +97,8 @@ function understandVma(entry: VmaEntry, table: FileTable, reasons: Reasons): Vma
   if ((prot & ~PROT_ALL) !== 0) return refuse(`unknown protection ${hex(prot)}`);
   const kind = kindOf(entry, table, refuse);
   if (kind === undefined) return undefined;
-  const advice = isKernels ? [] : adviceOf(entry, refuse);
+  const known = isKernels ? [] : adviceOf(entry, refuse);
+  const advice = kind.is === "droppable" ? known.filter((value) => !OF_DROPPABLE.includes(value)) : known;
   return { start, end, prot, kind, advice, noReserve: (flags & MAP.noReserve) !== 0 };
 }
 
@@ -109,6 +111,10 @@ function kindOf(entry: VmaEntry, table: FileTable, refuse: (why: string) => unde
   const isPrivate = (flags & (MAP.private | MAP.shared)) === MAP.private;
   const growsDown = (flags & MAP.growsDown) !== 0;
   if (kind === STATUS.anonymousPrivate && isPrivate && flags & MAP.anonymous) return { is: "anonymous", growsDown };
+  // In the place of private, and before Linux 6.11 of nothing.
+  const isDroppable = (flags & (MAP.private | MAP.shared | MAP.droppable)) === MAP.droppable;
+  if (kind === STATUS.anonymousPrivate && isDroppable && flags & MAP.anonymous && !growsDown)
+    return { is: "droppable" };
   if (growsDown) return refuse("a file's mapping that grows down");
   if (flags & MAP.anonymous) return refuse(`unknown kind of mapping (status ${hex(status)}, flags ${hex(flags)})`);
   if (kind === STATUS.filePrivate && isPrivate) return mappedFile(entry, "file", table, refuse);
