@@ -23,7 +23,8 @@ const PAIRS_AT = 16;
 /** In the order of protocol/restore.yaml. */
 const SECTIONS = [
   ...["vmas", "runs", "huge", "advice", "prefault", "files", "descriptors", "watches", "options", "packets"],
-  ...["threads", "signals", "rlimits", "itimers", "filters", "groups", "auxv", "data"],
+  ...["locks", "owners"],
+  ...["threads", "signals", "rlimits", "itimers", "timers", "filters", "groups", "auxv", "data"],
 ];
 const DAMAGED = 160;
 

@@ -12,6 +12,7 @@ import { CheckpointDraft, type CheckpointFile, CheckpointManifest, MANIFEST_VERS
 import { PAGE, type PackStore, PageTable, type Scans } from "./pages/index.ts";
 import type { Rehearsed } from "./rehearsal.ts";
 import { type CheckpointSummary, summarize } from "./summary.ts";
+import { wipeUnforked } from "./wipe.ts";
 
 /** What a faster engine made of a dump. */
 export interface Compiled {
@@ -51,6 +52,7 @@ export async function seal(
 ): Promise<CheckpointManifest> {
   const draft = CheckpointDraft.safeParse(input);
   if (!draft.success) throw new ThawError("INVALID", `checkpoint ${input.name}: ${draft.error.message}`);
+  await wipeUnforked(join(directory, "images"));
   const compiled = await deps.compile(directory, draft.data, trial);
   const counted = await summarize(join(directory, "images"));
   const { scans, digests, emitted } = await placePages(deps.packs, directory, compiled);

@@ -417,6 +417,7 @@ int main(void)
 		return 1;
 	}
 	assert(calls > 150);
+	assert(next_timer == 5); /* ids 0, 3 and 4, one after the other */
 	for (; fuzz_goes_on(&f, done, CASES); done++) {
 		memcpy(&d, &good, offsetof(struct draft, data));
 		for (size_t n = fuzz_below(&f, 3) + 1; n > 0; n--)

@@ -242,8 +242,8 @@ int main(int argc, char **argv)
 	CHECK(chdir("/data"));
 	make_memory();
 	make_sockets();
-	make_claims();
 	make_files();
+	make_claims();
 	CHECK(sigaction(SIGUSR1, &action, NULL));
 	signal(SIGHUP, SIG_IGN);
 	CHECK(setitimer(ITIMER_REAL, &in, NULL));

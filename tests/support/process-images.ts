@@ -153,6 +153,49 @@ const files = fc
     return { files: all, descriptors: descriptors.sort((a, b) => a.fd - b.fd) };
   });
 
+const fd = fc.nat(63);
+const range = fc.bigInt(0n, 1n << 40n);
+const claims = fc.record({
+  locks: fc.array(
+    fc.record({
+      fd,
+      is: fc.constantFrom("posix" as const, "whole" as const, "open" as const),
+      exclusive: fc.boolean(),
+      start: range,
+      bytes: range,
+    }),
+    { maxLength: 4 },
+  ),
+  owners: fc.array(
+    fc.record({
+      fd,
+      is: fc.constantFrom("nobody" as const, "process" as const, "group" as const),
+      signal: fc.nat(64),
+      async: fc.boolean(),
+    }),
+    { maxLength: 3 },
+  ),
+});
+
+const timers = fc.uniqueArray(fc.nat(2 ** 31 - 1), { maxLength: 5 }).chain((ids) =>
+  fc.tuple(
+    ...ids
+      .sort((a, b) => a - b)
+      .map((id) =>
+        fc.record({
+          id: fc.constant(id),
+          clock: fc.constantFrom(0, 1, 2, 7, 11),
+          notify: fc.constantFrom(0, 1, 2, 4),
+          signal: fc.integer({ min: 1, max: 64 }),
+          thread: fc.constant(2),
+          data: fc.bigInt(0n, 2n ** 64n - 1n),
+          interval: range,
+          value: range,
+        }),
+      ),
+  ),
+);
+
 const threads = fc
   .array(fc.record({ xsave: fc.constantFrom(576, 832, XSAVE_BYTES, 10752) }), { minLength: 1, maxLength: 40 })
   .map((all) => all.map(({ xsave }, i) => thread(2 + i, { xsave: new Uint8Array(xsave) })));
@@ -160,9 +203,16 @@ const id = fc.nat(65534);
 
 /** Whole processes. */
 export const processImages = fc
-  .record({ memory, files, threads, groups: fc.array(id, { maxLength: 20 }), uid: id })
-  .map(({ memory: known, files: open, threads: all, groups, uid }) => {
+  .record({ memory, files, threads, claims, timers, groups: fc.array(id, { maxLength: 20 }), uid: id })
+  .map(({ memory: known, files: open, threads: all, groups, uid, claims: held, timers: running }) => {
     const { credentials } = processImage();
     const user = { uid, euid: uid, suid: uid, fsuid: uid, groups };
-    return processImage({ ...known, ...open, threads: all, credentials: { ...credentials, ...user } });
+    return processImage({
+      ...known,
+      ...open,
+      ...held,
+      timers: running,
+      threads: all,
+      credentials: { ...credentials, ...user },
+    });
   });

@@ -102,6 +102,7 @@ describe("a dump by CRIU", () => {
   test("leaves the processes stopped, so that a failure later can still let them go on", () => {
     const { argv } = execOf(plan);
     expect(argv.join(" ")).toContain("dump -t 7 --leave-stopped");
+    expect(argv).toContain("--file-locks");
     expect(argv).toContain("--tcp-close");
   });
 

@@ -66,6 +66,20 @@ describe("mappings", () => {
     expect(understood([file], [9]).refused).toEqual(["mapping 1000-2000: /lib/x.so was deleted"]);
   });
 
+  test("that are droppable are neither private nor shared, and what the kernel advises itself is not said again", () => {
+    const droppable = anonymous(1n, 2n, { flags: 0x28, advice: (1n << 16n) | (1n << 18n) | (1n << 10n) });
+    expect(understood([droppable])).toMatchObject({
+      found: [{ kind: { is: "droppable" }, advice: [10] }],
+      refused: [],
+    });
+    expect(understood([{ ...droppable, flags: 0x2a }]).found[0]?.kind).toEqual({ is: "droppable" });
+    for (const changes of [{ flags: 0xa, status: 0x41 }, { flags: 0x29 }, { flags: 0x128 }]) {
+      expect(understood([{ ...droppable, ...changes }]).refused[0]).toStartWith(
+        "mapping 1000-2000: unknown kind of mapping",
+      );
+    }
+  });
+
   test("are refused with what they are", () => {
     const why = (changes: Partial<VmaEntry>) => understood([anonymous(1n, 2n, changes)]).refused.join("; ");
     expect(why({ flags: 0x40022 })).toBe("mapping 1000-2000: huge pages (MAP_HUGETLB)");

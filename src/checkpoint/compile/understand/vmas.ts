@@ -110,17 +110,19 @@ function kindOf(entry: VmaEntry, table: FileTable, refuse: (why: string) => unde
   const kind = status & ~allowed;
   const isPrivate = (flags & (MAP.private | MAP.shared)) === MAP.private;
   const growsDown = (flags & MAP.growsDown) !== 0;
+  const unknown = `unknown kind of mapping (status ${hex(status)}, flags ${hex(flags)})`;
+  if (flags & MAP.droppable) {
+    // To mmap(2) it stands in the place of MAP_PRIVATE; in /proc such a mapping is private.
+    const isPlain = kind === STATUS.anonymousPrivate && (flags & MAP.anonymous) !== 0;
+    return isPlain && !growsDown && !(flags & MAP.shared) ? { is: "droppable" } : refuse(unknown);
+  }
   if (kind === STATUS.anonymousPrivate && isPrivate && flags & MAP.anonymous) return { is: "anonymous", growsDown };
-  // In the place of private, and before Linux 6.11 of nothing.
-  const isDroppable = (flags & (MAP.private | MAP.shared | MAP.droppable)) === MAP.droppable;
-  if (kind === STATUS.anonymousPrivate && isDroppable && flags & MAP.anonymous && !growsDown)
-    return { is: "droppable" };
   if (growsDown) return refuse("a file's mapping that grows down");
-  if (flags & MAP.anonymous) return refuse(`unknown kind of mapping (status ${hex(status)}, flags ${hex(flags)})`);
+  if (flags & MAP.anonymous) return refuse(unknown);
   if (kind === STATUS.filePrivate && isPrivate) return mappedFile(entry, "file", table, refuse);
   const isShared = (flags & (MAP.private | MAP.shared)) === MAP.shared;
   if (kind === STATUS.fileShared && isShared) return mappedFile(entry, "shared-file", table, refuse);
-  return refuse(`unknown kind of mapping (status ${hex(status)}, flags ${hex(flags)})`);
+  return refuse(unknown);
 }
 
 function mappedFile(
