@@ -14,7 +14,8 @@ export const SERVER_ARGV = ["/usr/bin/perl", "/server.pl"];
 
 /**
  * GET /count counts in memory, /write and /read keep the count in a file, /pid, /start (when the process began to
- * serve) and /slow tell about the process, /lock holds a file lock from then on; POST and anything else is answered
+ * serve) and /slow tell about the process, /lock holds a lock on the file
+ * THAW_TEST_LOCK from then on, /watch watches a file of the root by inotify, which CRIU cannot dump; POST and anything else is answered
  * with the path. Each request is
  * logged. THAW_TEST_DELAY seconds pass before it listens, THAW_TEST_EXIT ends it at once with that status.
  */
@@ -41,7 +42,8 @@ while (1) {
     elsif ($path =~ m{^/table/(\\d+)}) { $body = $table[$1] }
     elsif ($path eq "/write") { open(F, ">", "/state"); print F $count; close F; $body = "written" }
     elsif ($path eq "/read") { if (open(F, "<", "/state")) { $body = <F>; close F } else { $body = "none" } }
-    elsif ($path eq "/lock") { open(K, ">", "/lock"); $body = flock(K, 2) ? "locked" : "not locked" }
+    elsif ($path eq "/lock") { open(K, ">", $ENV{THAW_TEST_LOCK} || "/lock"); $body = flock(K, 2) ? "locked" : "not locked" }
+    elsif ($path eq "/watch") { my $file = "/server.pl\\0"; $body = syscall(254, syscall(294, 0), $file, 2) > 0 ? "watched" : $! }
     elsif ($path eq "/slow") { select(undef, undef, undef, 0.3) }
     elsif ($path eq "/broken") { $status = "500 Broken" }
     $body = "" unless defined $body;
