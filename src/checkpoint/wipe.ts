@@ -43,7 +43,32 @@ function isMissing(error: unknown): boolean {
 
 async function wipedRanges(path: string, name: string): Promise<readonly Range[]> {
   const entries = decodeImage(await readFile(path), name, FRAMES.mm);
-  return entries.flatMap(({ entry }) => entry.vmas.filter(({ advice = 0n }) => (advice >> MADV_WIPEONFORK) & 1n));
+  const ranges = entries.flatMap(({ entry }) =>
+    entry.vmas.filter(({ advice = 0n }) => (advice >> MADV_WIPEONFORK) & 1n),
+  );
+  return united(ranges);
+}
+
+/** In ascending order and apart, whatever the images say. */
+function united(ranges: readonly Range[]): Range[] {
+  const apart: Range[] = [];
+  for (const range of ranges.toSorted((a, b) => (a.start < b.start ? -1 : 1))) {
+    const last = apart.at(-1);
+    if (last === undefined || range.start > last.end) apart.push(range);
+    else if (range.end > last.end) apart[apart.length - 1] = { start: last.start, end: range.end };
+  }
+  return apart;
+}
+
+/** The index of the first range that ends after `address`. */
+function firstAfter(ranges: readonly Range[], address: bigint): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle]?.end ?? 0n) <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 async function wipe(images: string, pagemap: string, wiped: readonly Range[]): Promise<void> {
@@ -56,19 +81,27 @@ async function wipe(images: string, pagemap: string, wiped: readonly Range[]): P
   // Images may come from elsewhere: what is written to lies in their own directory.
   const file = await open(join(images, `pages-${head.pagesId}.img`), constants.O_RDWR | constants.O_NOFOLLOW);
   try {
+    const bytes = BigInt((await file.stat()).size);
     let offset = 0n;
     for (const { address, pages = 0n, flags = 0 } of entries) {
       if ((flags & PRESENT) === 0) continue;
-      const end = address + pages * PAGE;
-      for (const range of wiped) {
-        const from = range.start > address ? range.start : address;
-        const to = range.end < end ? range.end : end;
-        if (from < to) await zero(file, Number(offset + (from - address)), Number(to - from));
-      }
-      offset += end - address;
+      const length = pages * PAGE;
+      // Nothing is written that is not there, whatever is said of it.
+      if (offset + length > bytes) break;
+      for (const { from, to } of shared(wiped, { start: address, end: address + length }))
+        await zero(file, Number(offset + (from - address)), Number(to - from));
+      offset += length;
     }
   } finally {
     await file.close();
+  }
+}
+
+function* shared(ranges: readonly Range[], { start, end }: Range): Generator<{ from: bigint; to: bigint }> {
+  for (let i = firstAfter(ranges, start); i < ranges.length; i++) {
+    const range = ranges[i];
+    if (range === undefined || range.start >= end) return;
+    yield { from: range.start > start ? range.start : start, to: range.end < end ? range.end : end };
   }
 }
 
