@@ -239,6 +239,8 @@ void process_never(struct process *p)
 	c->alive--;
 	if (c->awaited == p)
 		c->awaited = NULL;
+	if (c->early == p)
+		c->early = NULL;
 	loop_free(p);
 	forget_strangers();
 }
@@ -333,7 +335,7 @@ static void finish(struct container *c)
 	}
 }
 
-static void maybe_finish(struct container *c)
+void container_settle(struct container *c)
 {
 	bool plan_done = c->plan.at == c->plan.plan.len && !c->awaited;
 	if (c->alive == 0 && !c->cleaning && (c->ended || c->failed || plan_done))
@@ -354,9 +356,9 @@ void container_fail(struct container *c, uint32_t op, uint16_t code, int error, 
 	c->failed_errno = error;
 	c->failed_status = status;
 	snprintf(c->detail, sizeof(c->detail), "%s", detail);
-	c->awaited = NULL;
+	c->awaited = c->early = NULL;
 	container_kill(c);
-	maybe_finish(c);
+	container_settle(c);
 }
 
 void container_phase(struct container *c, uint8_t phase, uint64_t ns)
@@ -368,7 +370,7 @@ void container_phase(struct container *c, uint8_t phase, uint64_t ns)
 static void plan_finished(struct container *c)
 {
 	if (c->host_only || c->alive == 0) {
-		maybe_finish(c);
+		container_settle(c);
 		return;
 	}
 	c->state = CONTAINER_STATE_RUNNING;
@@ -390,7 +392,7 @@ void container_advance(struct container *c)
 	if (done == 1)
 		plan_finished(c);
 	else if (done < 0)
-		maybe_finish(c);
+		container_settle(c);
 }
 
 static void retry_advance(struct timer *t)
@@ -437,12 +439,14 @@ static void process_ended(struct process *p, int status)
 			c->state = CONTAINER_STATE_STOPPING;
 		container_kill(c);
 	}
+	if (c->early == p)
+		container_fail(c, p->op, OP_RESTORE_CLONE, 0, status, "a process ended too early");
 	if (c->awaited == p)
 		awaited_died(c, p, status);
 	if (p->pid == c->main)
 		template_gone(c);
 	loop_free(p);
-	maybe_finish(c);
+	container_settle(c);
 }
 
 void reap_children(void)

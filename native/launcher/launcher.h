@@ -116,6 +116,7 @@ struct container {
 	pid_t main;
 	unsigned alive; /* processes of ours that are not reaped */
 	struct process *awaited;
+	struct process *early; /* a clone that waits until the awaited holder has made the sandbox */
 	uint64_t t0;
 	uint64_t started_real;
 	uint64_t ended_real;
@@ -205,6 +206,8 @@ int restore_check(const uint8_t *file, size_t len, uint32_t packs, const char **
 int restore_open(struct child *child, const struct op_restore_open *op);
 int restore_begin(struct child *child, const struct op_restore *op);
 int template_clone(struct container *c, const struct op_restore_clone *op, uint32_t index, const char **what);
+/* Lets a clone that was made early go on into the sandbox. */
+void template_enter(struct container *c);
 void template_cloned(struct process *template, const struct report *r);
 void template_gone(struct container *template);
 
@@ -345,6 +348,8 @@ bool container_try_again(struct container *c);
 void container_phase(struct container *c, uint8_t phase, uint64_t ns);
 void container_fail(struct container *c, uint32_t op, uint16_t code, int error, int status, const char *detail);
 void container_kill(struct container *c);
+/* Tidies up after a container when nothing of it is left to wait for. */
+void container_settle(struct container *c);
 /* The same for one that may be frozen. */
 void container_end(struct container *c);
 void container_free(struct container *c);

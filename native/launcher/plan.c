@@ -201,7 +201,11 @@ static void report_ready(struct watch *w, uint32_t events)
 	struct report r;
 	int fd;
 	ssize_t n = 0;
-	while (w->ready && (n = receive_with_fd(w->fd, &r, sizeof(r), &fd, MSG_DONTWAIT)) == sizeof(r)) {
+	/* who ends without reading what it was sent resets the connection: that is said once, before what it has sent */
+	while (w->ready && ((n = receive_with_fd(w->fd, &r, sizeof(r), &fd, MSG_DONTWAIT)) == sizeof(r) ||
+			    (n < 0 && errno == ECONNRESET))) {
+		if (n < 0)
+			continue;
 		r.detail[sizeof(r.detail) - 1] = 0;
 		report_take(p, &r, fd);
 	}
@@ -450,12 +454,34 @@ static int host_perform(struct container *c, uint16_t code, struct wire_reader *
 	}
 }
 
+/* While a holder makes the sandbox a memory template can be cloned, and its clone copy what it will write, if nothing comes
+ * before that but settings of leaves that are there. */
+static bool goes_ahead(const struct container *c, const struct progress *from)
+{
+	struct progress p = *from;
+	struct wire_reader fields;
+	uint16_t code;
+	if (from != &c->plan || c->early || c->awaited->role != ROLE_HOLDER || c->awaited->wait != WAIT_READY)
+		return false;
+	for (uint32_t next; plan_peek(&p, &code, &fields, &next); p.at = next) {
+		if (code == OP_RESTORE_CLONE)
+			return true;
+		if (op_is_host(code) && code != OP_CGROUP_SET && code != OP_OOM_WATCH)
+			return false;
+	}
+	return false;
+}
+
 int plan_step(struct container *c, struct progress *p)
 {
 	uint16_t code;
 	uint32_t next;
 	struct wire_reader fields;
-	while (!c->awaited && plan_peek(p, &code, &fields, &next)) {
+	if (!c->awaited && c->early) {
+		template_enter(c);
+		return c->failed ? -ESRCH : 0;
+	}
+	while ((!c->awaited || goes_ahead(c, p)) && plan_peek(p, &code, &fields, &next)) {
 		uint32_t start = p->at, index = p->index++;
 		struct progress here = { .plan = p->plan, .at = next, .index = p->index };
 		p->at = next;

@@ -60,6 +60,7 @@ static int ask(const struct container *c, const struct op_restore_clone *op, str
 					 .namespaces = c->sandbox->ns_flags & ~(uint64_t)CLONE_NEWPID,
 					 .cgroup_v2 = c->cgroup_v2 >= 0,
 					 .park = op->hold,
+					 .early = c->awaited != NULL,
 					 .fail_at = op->fail_at,
 					 .streams = streams };
 	return send_wanted(template->report.fd, &wanted, fds, count);
@@ -96,9 +97,20 @@ int template_clone(struct container *c, const struct op_restore_clone *op, uint3
 	close(pair[1]);
 	if (error < 0)
 		process_never(p);
+	else if (c->awaited)
+		c->early = p;
 	else
 		c->awaited = p;
 	return error;
+}
+
+void template_enter(struct container *c)
+{
+	struct process *p = c->early;
+	c->early = NULL;
+	c->awaited = p;
+	if (send(p->report.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+		container_fail(c, p->op, OP_RESTORE_CLONE, ESRCH, 0, "the clone of its memory template is gone");
 }
 
 static void give_up(struct process *p, int error, const char *what)
@@ -107,6 +119,7 @@ static void give_up(struct process *p, int error, const char *what)
 	uint32_t op = p->op;
 	process_never(p);
 	container_fail(c, op, OP_RESTORE_CLONE, error, 0, what);
+	container_settle(c); /* it may have failed before, and have waited for this one only */
 }
 
 void template_cloned(struct process *template, const struct report *r)

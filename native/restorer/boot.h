@@ -17,6 +17,7 @@ struct restore_boot {
 	int64_t clock_shift[2]; /* how far the sandbox's clocks are ahead of the host's, ns */
 	int64_t held_at[2];
 	uint32_t as_template;
+	uint32_t early;
 	uint32_t park;	   /* stop before the threads are made, and wait for a packet */
 	uint32_t fail_at;  /* for tests: that system call fails with EIO; 0: none does */
 	uint32_t calls;
@@ -36,6 +37,8 @@ struct restore_wanted {
 	uint32_t cgroup_v2;  /* 1: the sixth descriptor is a directory to be cloned into */
 	uint32_t park;
 	uint32_t fail_at;
+	uint32_t early;	  /* 1: the sandbox is still being made: a packet says when it can be entered */
+	uint32_t pad;
 	uint32_t streams; /* bit n: stream n is connected; the descriptor that stands for another is not used */
 };
 

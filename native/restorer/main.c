@@ -119,11 +119,20 @@ static int move_high(int fd)
 	return (int)must(call(SYS_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, HEADER->first_free_fd + 1));
 }
 
+/* The process ends when the launcher has no use for it. */
+static void wait_word_from_launcher(void)
+{
+	char go;
+	if (must(call(SYS_recvfrom, BOOT->report_fd, &go, 1, 0, 0, 0)) != 1)
+		raw_call(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+}
+
 /* In the clone: into the sandbox. What came with the request moves out of the way of the process's own descriptors. */
 static void enter(const struct restore_wanted *wanted, const struct wanted_fds *fds)
 {
 	struct restore_boot *boot = BOOT;
 	boot->park = wanted->park;
+	boot->early = wanted->early;
 	boot->fail_at = wanted->fail_at;
 	boot->calls = 0;
 	int old = boot->report_fd;
@@ -133,6 +142,11 @@ static void enter(const struct restore_wanted *wanted, const struct wanted_fds *
 	stage("joining the container's cgroups");
 	for (int i = WANTED_FDS; i < fds->count && !wanted->cgroup_v2; i++)
 		must(call(SYS_write, fds->fd[i], "0", 1));
+	if (boot->early) {
+		memory_prefault();
+		stage("waiting for the sandbox");
+		wait_word_from_launcher();
+	}
 	stage("entering the sandbox");
 	clock_before_sandbox();
 	if (wanted->namespaces)
@@ -183,11 +197,9 @@ static void serve(void)
 
 static void wait_parked(void)
 {
-	char go;
 	clock_hold();
 	tell(REPORT_PARKED, 0, 0);
-	if (call(SYS_recvfrom, BOOT->report_fd, &go, 1, 0, 0, 0) != 1)
-		raw_call(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+	wait_word_from_launcher();
 	clock_go_on();
 }
 
@@ -209,6 +221,8 @@ void restorer_main(void)
 	files_give();
 	self_become();
 	memory_advise();
+	if (!BOOT->early)
+		memory_prefault();
 	if (BOOT->park)
 		wait_parked();
 	files_claim();

@@ -155,18 +155,22 @@ void memory_map_late(void)
 	map_all(true);
 }
 
+/* An early copy is all that is lost where one fails. */
+void memory_prefault(void)
+{
+	const struct restore_prefault *prefault = TABLE(prefault, struct restore_prefault);
+	for (uint32_t i = 0; i < HEADER->prefault_count; i++)
+		call(SYS_madvise, prefault[i].start, prefault[i].bytes, prefault[i].write ? 23 : 22 /* MADV_POPULATE_* */);
+}
+
 void memory_advise(void)
 {
 	const struct restore_advice *advice = TABLE(advice, struct restore_advice);
-	const struct restore_prefault *prefault = TABLE(prefault, struct restore_prefault);
 	stage("advice on memory, number");
 	for (uint32_t i = 0; i < HEADER->advice_count; i++) {
 		BOOT->index = i + 1;
 		must(call(SYS_madvise, advice[i].start, advice[i].bytes, advice[i].advice));
 	}
-	/* an early copy is all that is lost when one fails */
-	for (uint32_t i = 0; i < HEADER->prefault_count; i++)
-		call(SYS_madvise, prefault[i].start, prefault[i].bytes, prefault[i].write ? 23 : 22 /* MADV_POPULATE_* */);
 }
 
 void memory_drop_tables(void)

@@ -96,6 +96,7 @@ void tell(uint32_t kind, uint32_t number, uint64_t tag);
 void memory_build(void);
 void memory_map_late(void);
 void memory_advise(void);
+void memory_prefault(void);
 void memory_drop_tables(void);
 /* files.c */
 void files_open(void);

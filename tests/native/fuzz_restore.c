@@ -326,6 +326,7 @@ static void restore(uint64_t tables, size_t len)
 	files_give();
 	self_become();
 	memory_advise();
+	memory_prefault();
 	files_claim();
 	files_start_timers();
 	timers_start_interval();
