@@ -151,6 +151,28 @@ describe.skipIf(typeof criu === "string")(`thaw checkpoint${typeof criu === "str
     },
   );
 
+  test("a checkpoint of a restored container is taken away with the files of both", async () => {
+    await serve("web");
+    await ask("/count");
+    await ask("/write");
+    await thaw("checkpoint", "create", "web", "first");
+    await thaw("rm", "web");
+    await thaw("restore", "--name", "web", "first");
+    await ask("/count");
+    await thaw("checkpoint", "create", "web", "second");
+    await thaw("rm", "web");
+    const file = join(installed.directory, "second.tar.zst");
+    await thaw("checkpoint", "export", "second", file);
+    await thaw("checkpoint", "rm", "second");
+    await thaw("checkpoint", "rm", "first");
+    await thaw("checkpoint", "import", file);
+    await thaw("restore", "--name", "web", "second");
+    expect([await ask("/count"), await ask("/read")]).toEqual(["3", "1"]);
+    await thaw("rm", "-f", "web");
+    await thaw("checkpoint", "rm", "second");
+    rmSync(file);
+  });
+
   test("an archive whose container reaches for the host has to be trusted", async () => {
     await run("web", "-v", `${installed.directory}:/shared:ro`);
     await thaw("checkpoint", "create", "web", "warm");

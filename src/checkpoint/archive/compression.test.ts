@@ -1,5 +1,5 @@
 /** Compressed archives as streams that somebody stops reading. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
 import { readdirSync, readlinkSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

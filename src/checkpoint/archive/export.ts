@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { open, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { asThawError, errnoOf, ThawError } from "../../common/errors.ts";
-import { packUpper } from "../../image/layer/index.ts";
+import { packUppers } from "../../image/layer/index.ts";
 import { BLOCK, encodeHeader, padding } from "../../image/tar/header.ts";
 import { specOf } from "../draft.ts";
 import { type DigestedFile, digestFile } from "../files.ts";
@@ -65,7 +65,8 @@ async function partsOf({ manifest, directory, layers, scratch, signal }: ExportR
   const spec = specOf(manifest);
   const container = archivedContainer(spec);
   const rootfs = join(scratch, PART.rootfs);
-  const deleted = await writeRootfs(join(directory, "upper"), rootfs, signal);
+  const uppers = [join(directory, "upper"), ...spec.lowers.filter((lower) => isUpper(lower, dirname(directory)))];
+  const deleted = await writeRootfs(uppers, rootfs, signal);
   const images = await imagesOf(directory, manifest, signal);
   const description: Description = {
     version: 1,
@@ -88,11 +89,16 @@ async function partsOf({ manifest, directory, layers, scratch, signal }: ExportR
   ];
 }
 
+/** A restored container has the writable layers of the checkpoints that it comes from on top of its image's. */
+function isUpper(lower: string, checkpoints: string): boolean {
+  return basename(lower) === "upper" && dirname(dirname(lower)) === checkpoints;
+}
+
 /** @returns the paths of whiteouts. */
-async function writeRootfs(upper: string, file: string, signal: AbortSignal): Promise<string[]> {
+async function writeRootfs(uppers: readonly string[], file: string, signal: AbortSignal): Promise<string[]> {
   const dropped: string[] = [];
   const deleted: string[] = [];
-  const layer = packUpper(upper, {
+  const layer = packUppers(uppers, {
     onDropped: (path) => dropped.push(path),
     onDeleted: (path) => deleted.push(path),
     signal,
@@ -126,12 +132,6 @@ async function imagesOf(directory: string, { files }: CheckpointManifest, signal
 }
 
 function layersOf(lowers: readonly string[], layers: string): string[] {
-  const foreign = lowers.find((lower) => basename(lower) === "upper");
-  if (foreign !== undefined) {
-    throw new ThawError("UNSUPPORTED", "a checkpoint of a restored container has files of two checkpoints", {
-      hint: "Export the first checkpoint, or one of a container that was started from its image.",
-    });
-  }
   return lowers.filter((lower) => dirname(lower) === layers).map((lower) => basename(lower));
 }
 

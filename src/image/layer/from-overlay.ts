@@ -4,19 +4,24 @@
  */
 import { ThawError } from "../../common/errors.ts";
 import { BLOCK, encodeHeader, padding, type TarHeader } from "../tar/header.ts";
-import { readTar } from "../tar/reader.ts";
+import { readTar, type TarEntry } from "../tar/reader.ts";
 import { badName, baseOf, childOf, cleanPath, parentOf } from "./paths.ts";
 
 /** Called for every device node that the layer cannot hold and that was left out. */
 export type OnDropped = (path: string) => void;
 
 /** Rewrites the archive of an upper directory. @throws ThawError BAD_ARCHIVE for what no layer can express. */
-export async function* fromOverlay(
-  source: AsyncIterable<Uint8Array>,
+export function fromOverlay(source: AsyncIterable<Uint8Array>, onDropped: OnDropped): AsyncGenerator<Uint8Array> {
+  return layerOf(readTar(source), onDropped);
+}
+
+/** The same of the archive's entries. `onDeleted` is called for what the layer removes from those below. */
+export async function* layerOf(
+  entries: AsyncIterable<TarEntry>,
   onDropped: OnDropped,
   onDeleted: (path: string) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
-  for await (const entry of readTar(source)) {
+  for await (const entry of entries) {
     if (isWhiteout(entry.header)) onDeleted(cleanPath(entry.header.name));
     const headers = convert(entry.header);
     if (headers.length === 0) onDropped(cleanPath(entry.header.name));

@@ -2,4 +2,4 @@
 
 export { type CommittedLayer, LayerStore, removeTree } from "./store.ts";
 export { DEFAULT_LIMITS, type LayerLimits } from "./to-overlay.ts";
-export { type PackOptions, packUpper, unpackUpper } from "./upper.ts";
+export { type PackOptions, packUppers, unpackUpper } from "./upper.ts";

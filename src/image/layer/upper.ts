@@ -1,6 +1,8 @@
 /** Upper directories of overlays as layer archives outside of the layer store: what a checkpoint takes along. */
-import { fromOverlay, type OnDropped } from "./from-overlay.ts";
+import { readTar } from "../tar/reader.ts";
+import { layerOf, type OnDropped } from "./from-overlay.ts";
 import { archiveOf, extractTo } from "./gnu-tar.ts";
+import { mergeUppers } from "./merge-uppers.ts";
 import { toOverlay } from "./to-overlay.ts";
 
 export interface PackOptions {
@@ -10,9 +12,14 @@ export interface PackOptions {
   readonly signal: AbortSignal;
 }
 
-/** An upper directory as a layer. @throws ThawError BAD_ARCHIVE for what no layer can express. */
-export async function* packUpper(directory: string, options: PackOptions): AsyncGenerator<Uint8Array> {
-  yield* fromOverlay(archiveOf(directory, options.signal), options.onDropped, options.onDeleted);
+/**
+ * Upper directories, each made on top of the next, as one layer; top first.
+ * @throws ThawError BAD_ARCHIVE for what no layer can express.
+ */
+export async function* packUppers(directories: readonly string[], options: PackOptions): AsyncGenerator<Uint8Array> {
+  const { onDropped, onDeleted, signal } = options;
+  const uppers = directories.map((directory) => () => readTar(archiveOf(directory, signal)));
+  yield* layerOf(mergeUppers(uppers), onDropped, onDeleted);
 }
 
 /**
