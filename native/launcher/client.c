@@ -84,6 +84,31 @@ void client_reply(struct client *cl, uint64_t tag, int error, const char *messag
 
 /* --- events ---------------------------------------------------------------------------------------------------- */
 
+enum { HUSH_MS = 10 };
+
+static struct timer hush;
+static bool hushed;
+
+/* While a service wakes the daemon's work on what it is told would take the service's time: events wait until the first
+ * answer, or for a moment. What is asked is answered at once, with the events before it. */
+void events_hush(void)
+{
+	if (!hushed)
+		hushed = timer_start(&hush, HUSH_MS, events_tell) == 0;
+}
+
+void events_tell(struct timer *t)
+{
+	(void)t;
+	timer_stop(&hush);
+	hushed = false;
+	list_each(it, &clients) {
+		struct client *cl = container_of(it, struct client, link);
+		if (cl->events)
+			client_flush(cl);
+	}
+}
+
 #define BROADCAST(kind, m)                                                    \
 	list_each(it, &clients) {                                             \
 		struct client *cl = container_of(it, struct client, link);    \
@@ -91,7 +116,8 @@ void client_reply(struct client *cl, uint64_t tag, int error, const char *messag
 		if (!cl->events)                                              \
 			continue;                                             \
 		msg_encode_##kind(&w, 0, &(m));                               \
-		client_flush(cl);                                             \
+		if (!hushed)                                                  \
+			client_flush(cl);                                     \
 	}
 
 void event_started(struct container *c)

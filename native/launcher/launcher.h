@@ -403,6 +403,8 @@ void event_listener(const char *id, uint8_t state);
 void event_parked(struct container *c);
 void event_taken(struct container *entry, struct container *by);
 void event_woke(const char *id, uint8_t result, bool ahead, uint32_t waiting, struct wire_phases phases, const char *detail);
+void events_hush(void);
+void events_tell(struct timer *t);
 void event_held(const char *id, uint8_t ok, const char *detail);
 bool client_alive(const struct client *cl);
 

@@ -88,6 +88,7 @@ static void tell_woke(struct listener *l, uint8_t result)
 		return;
 	l->reporting = false;
 	event_woke(l->id, result, l->was_ahead, l->owner.connections, (struct wire_phases){ l->phases, l->phase_count }, l->detail);
+	events_tell(NULL);
 }
 
 static uint8_t good_result(const struct listener *l)
@@ -371,6 +372,7 @@ static void wake(struct listener *l)
 	l->attempt = 0;
 	l->detail[0] = 0;
 	l->was_ahead = l->ahead_failed = false;
+	events_hush();
 	listener_set_state(l, LISTENER_STATE_WAKING);
 	if (target_alive(c) && !c->ahead) {
 		l->reporting = false; /* another listener of it woke it, or the daemon started it */
