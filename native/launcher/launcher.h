@@ -5,6 +5,7 @@
  *   client.c     control connections: frames in, replies and events out
  *   container.c  the records of containers and their life from `run` to `exited`
  *   plan.c       walks a plan: host operations here, `spawn` for the rest
+ *   adopt.c      finds the process that a restore engine made
  *   cgroup.c     leaves: making, joining, removing, keeping for the next
  *   pool.c       sandboxes made ahead
  *   devices.c    what devices a v2 leaf may use
@@ -166,6 +167,9 @@ struct host {
 	bool sync;	    /* `run` and `loop`: no clients, failures are printed */
 };
 extern struct host host;
+
+/* --- adopt.c ----------------------------------------------------------------------------------------------- */
+int adopt(struct container *c, uint32_t inside, uint32_t index);
 
 /* --- plan.c ------------------------------------------------------------------------------------------------ */
 int plan_check(struct wire_bytes plan, bool *has_spawn);

@@ -271,48 +271,6 @@ static int spawn(struct container *c, const struct progress *at, const struct op
 	return 0;
 }
 
-/* --- adopt ------------------------------------------------------------------------------------------------------- */
-
-static bool is_pid_inside(struct container *c, pid_t pid, uint32_t inside)
-{
-	char path[64], text[2048], ours[64];
-	snprintf(path, sizeof(path), "%d/status", pid);
-	if (read_small(host.proc_fd, path, text, sizeof(text)) < 0)
-		return false;
-	char *line = strstr(text, "\nNSpid:");
-	if (!line)
-		return false;
-	line[strcspn(line + 1, "\n") + 1] = 0;
-	char *last = strrchr(line, '\t');
-	if (!last || strtoul(last + 1, NULL, 10) != inside)
-		return false;
-	struct stat a, b;
-	snprintf(path, sizeof(path), "%d/ns/pid", pid);
-	snprintf(ours, sizeof(ours), "%d/ns/pid", c->holder);
-	return fstatat(host.proc_fd, path, &a, 0) == 0 && fstatat(host.proc_fd, ours, &b, 0) == 0 && a.st_ino == b.st_ino;
-}
-
-/* A restore engine made the main process as our child; find it among those that we did not make. */
-static int adopt(struct container *c, uint32_t inside, uint32_t index)
-{
-	char path[64], text[16384];
-	snprintf(path, sizeof(path), "self/task/%d/children", getpid());
-	ssize_t n = read_small(host.proc_fd, path, text, sizeof(text));
-	if (n < 0)
-		return (int)n;
-	for (char *save, *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		pid_t pid = (pid_t)strtol(word, NULL, 10);
-		if (pid <= 0 || process_find(pid) || !is_pid_inside(c, pid, inside))
-			continue;
-		if (!process_add(c, pid, ROLE_MAIN, WAIT_NONE, index))
-			return -ENOMEM;
-		c->main = pid;
-		container_phase(c, PHASE_RESTORED, now_ns() - c->t0);
-		return 0;
-	}
-	return -ESRCH;
-}
-
 /* --- host operations ------------------------------------------------------------------------------------------------ */
 
 static int set_file(const char *path, struct wire_str value)

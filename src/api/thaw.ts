@@ -68,6 +68,8 @@ export const checkpointImportSchema = z.strictObject({
   name: nameSchema.optional(),
   /** Take it although its container reaches for more of the machine than others do. */
   trust: z.boolean().default(false),
+  /** The image of a container of podman's, when it has another name here. */
+  image: z.string().min(1).max(512).optional(),
   /** What the file must be, hexadecimal. */
   sha256: z
     .string()

@@ -14,7 +14,8 @@ import type { CompileHook } from "./seal.ts";
  */
 export function dumpCompiler(): CompileHook {
   let xsave: ReturnType<typeof xsaveLayout> | undefined;
-  return async (directory, { container, mainPid, stdio, containerName, clocks }, trial) => {
+  return async (directory, draft, trial) => {
+    const { container, mainPid, stdio, containerName, clocks } = draft;
     xsave ??= xsaveLayout();
     const spec = onTopOf(specOf({ container }), join(directory, "upper"));
     const { lowers, hooks } = spec;
@@ -25,6 +26,7 @@ export function dumpCompiler(): CompileHook {
         return trial({ process, files, spec, clocks });
       });
     const compiled = await compileImages({ directory, lowers, hooks, mainPid, stdio, rehearse, xsave: await xsave });
+    if (compiled.ok && draft.ownPids) return { engine: "criu", reasons: ["a pid namespace of its own"] };
     if (compiled.ok) return { engine: "thaw", reasons: [], emit: compiled.emit };
     if (compiled.unsafe.length > 0) throw notRestorable(containerName, compiled.unsafe);
     return { engine: "criu", reasons: [...compiled.refused] };

@@ -319,6 +319,11 @@ export class Checkpoints implements CheckpointManager {
     return above && `the checkpoint ${above.name}`;
   }
 
+  /** What a checkpoint of this machine needs. @throws ThawError DEPENDENCY_MISSING. */
+  async facts(): Promise<MachineFacts> {
+    return (await this.#onMachine()).facts;
+  }
+
   #onMachine(): Promise<Machine> {
     this.#machine ??= this.#look().catch((error) => {
       this.#machine = undefined;

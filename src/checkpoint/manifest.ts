@@ -51,6 +51,8 @@ export const CheckpointDraft = z.strictObject({
   facts: MachineFacts,
   /** Pid of the main process in the container's own pid namespace. */
   mainPid: z.number().int().positive(),
+  /** Another engine's container: the main process is pid 1 of a pid namespace that CRIU has to make. */
+  ownPids: z.boolean().optional(),
   /** Stdin, stdout and stderr of the main process, to be replaced by new pipes. */
   stdio: z.tuple([StdioPipe, StdioPipe, StdioPipe]),
   /** The terminal of its processes as CRIU names it, to be replaced by a new one. */

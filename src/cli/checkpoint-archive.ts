@@ -28,24 +28,31 @@ interface ImportOptions {
   name?: string;
   trust?: boolean;
   digest?: string;
+  image?: string;
 }
 
 export function importCheckpoint({ client }: Context) {
   return makeCommand(
     "import",
-    "Make a checkpoint of a file that `thaw checkpoint export` wrote. Its image has to be here. A checkpoint is a program with rights of its own: import only what comes from where you trust it.",
+    "Make a checkpoint of a file that `thaw checkpoint export` or `podman container checkpoint --export` wrote. Its image has to be here. A checkpoint is a program with rights of its own: import only what comes from where you trust it.",
     [
       ["thaw checkpoint import warm.tar.zst", "under the name that it had"],
+      ["thaw checkpoint import --trust --image web podman.tar.zst", "a container of podman's"],
       ["thaw checkpoint import --name warm2 --digest sha256:0af3... warm.tar.zst", "only if it is that very file"],
     ],
   )
     .argument("<file>", "the archive")
     .option("--name <name>", "what to call the checkpoint")
     .option("--digest <digest>", "what `export` printed: refuse any other file")
-    .option("--trust", "also when its container wants binds, privileges or another root directory of this machine")
-    .action(async (file: string, { name, trust = false, digest }: ImportOptions) => {
+    .option("--image <image>", "the image of podman's container, when it has another name here")
+    .option(
+      "--trust",
+      "also podman's, and those whose container wants binds, privileges or another root directory of this machine",
+    )
+    .action(async (file: string, { name, trust = false, digest, image }: ImportOptions) => {
       const sha256 = digest === undefined ? {} : { sha256: digestOption(digest) };
-      const body = { file: resolve(file), trust, ...sha256, ...(name === undefined ? {} : { name }) };
+      const chosen = { ...(name === undefined ? {} : { name }), ...(image === undefined ? {} : { image }) };
+      const body = { file: resolve(file), trust, ...sha256, ...chosen };
       const made = await client.json<CheckpointAnswer>("checkpointImport", { body });
       print(`${made.name}: ${bytesText(made.sizeBytes)}`);
     });

@@ -92,7 +92,10 @@ export class World {
       containers,
       volumes: containers.volumes,
       checkpoints,
-      archives: new Archives({ store: checkpointStore, roots: daemonImages, layers: paths.layers, hooks, excess }),
+      archives: new Archives({
+        ...{ store: checkpointStore, roots: daemonImages, layers: paths.layers, hooks, excess },
+        facts: () => checkpoints.facts(),
+      }),
       dumpWhen: (request, signal) => dumpWhen({ containers, checkpoints, gateway }, request, signal),
       services,
       images: daemonImages,

@@ -48,6 +48,7 @@ beforeEach(async () => {
   };
   archives = new Archives({
     store,
+    facts: () => machineFacts("4.2.1"),
     roots,
     layers: paths.layers,
     hooks: () => join(directory, "hooks", HOOKS),
@@ -253,7 +254,7 @@ const HOSTILE: Record<string, [(entries: Entry[]) => Entry[], string]> = {
   ],
   "an image missing": [(all) => all.filter((one) => one !== core(all)), "BAD_ARCHIVE"],
   "no root file system": [(all) => all.filter(({ header }) => header.name !== "rootfs-diff.tar"), "BAD_ARCHIVE"],
-  "another file first": [(all) => [...all.slice(1), ...all.slice(0, 1)], "UNSUPPORTED"],
+  "another file first": [(all) => [...all.slice(1), ...all.slice(0, 1)], "NOT_PERMITTED"],
   "a name with a path in thaw.json": [
     described((content) => ({ ...content, images: [{ name: "../x", size: 0, sha256: LAYER }] })),
     "BAD_ARCHIVE",

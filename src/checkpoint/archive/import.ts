@@ -49,12 +49,17 @@ export async function readArchive(
   return reading.finish();
 }
 
+/** Whether an archive is thaw's, which begins with its description. @throws ThawError BAD_ARCHIVE. */
+export async function isOwn(file: string): Promise<boolean> {
+  const bytes = readDecompressed(file, () => MOST_DESCRIPTION_BYTES + SLACK_BYTES);
+  for await (const { header } of readTar(bytes)) return clean(header.name) === PART.thaw;
+  throw new ThawError("BAD_ARCHIVE", "the archive is empty");
+}
+
 async function descriptionText(entry: TarEntry): Promise<string> {
   const { name, type, size } = entry.header;
   if (clean(name) !== PART.thaw || type !== "file") {
-    throw new ThawError("UNSUPPORTED", `the archive begins with ${printable(name)}, expected ${PART.thaw}`, {
-      hint: "Only archives of `thaw checkpoint export` can be imported. podman's hold processes that are pid 1 of namespaces of their own, which have no place in thaw's sandboxes.",
-    });
+    throw new ThawError("BAD_ARCHIVE", `the archive begins with ${printable(name)}, expected ${PART.thaw}`);
   }
   if (size > MOST_DESCRIPTION_BYTES) throw new ThawError("BAD_ARCHIVE", `${PART.thaw} has ${size} bytes`);
   const chunks: Uint8Array[] = [];
@@ -66,7 +71,8 @@ function totalBytes({ images, rootfs }: Description): number {
   return images.reduce((total, { size }) => total + size, rootfs.size);
 }
 
-function clean(name: string): string {
+/** Without what some archivers put in front. */
+export function clean(name: string): string {
   return name.replace(/^\.\//, "");
 }
 
@@ -123,7 +129,8 @@ async function* hashing(source: AsyncIterable<Uint8Array>, hash: Hash): AsyncGen
   }
 }
 
-async function writeImage(file: string, content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+/** Writes a file that does not exist yet, for root alone. */
+export async function writeImage(file: string, content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
   const handle = await open(file, "wx", 0o600);
   try {
     for await (const chunk of content) {

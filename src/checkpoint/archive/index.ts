@@ -4,14 +4,16 @@ import { basename, dirname, join } from "node:path";
 import { asThawError, ThawError } from "../../common/errors.ts";
 import type { ContainerSpec } from "../../container/types.ts";
 import { removeTree } from "../../image/index.ts";
+import type { MachineFacts } from "../facts.ts";
 import type { DigestedFile } from "../files.ts";
 import { digestFile } from "../files.ts";
 import type { CheckpointManifest } from "../manifest.ts";
-import type { CheckpointStore } from "../store.ts";
+import type { CheckpointStore, PendingCheckpoint } from "../store.ts";
 import { rightsOf, specFrom } from "./container.ts";
 import { writeArchive } from "./export.ts";
 import type { Description } from "./format.ts";
-import { readArchive } from "./import.ts";
+import { isOwn, readArchive } from "./import.ts";
+import { readPodmanArchive } from "./podman-import.ts";
 
 /** Where a container's root comes from on this machine. */
 export interface Roots {
@@ -28,6 +30,8 @@ export interface ArchiveDeps {
   readonly layers: string;
   /** The directory of the hooks that renew random numbers. */
   readonly hooks: () => string;
+  /** This machine's. */
+  readonly facts: () => Promise<MachineFacts>;
   /** What the processes in a directory of images may do that a container of this spec may not; see rights.ts. */
   readonly excess: (images: string, spec: ContainerSpec) => Promise<readonly string[]>;
 }
@@ -39,6 +43,8 @@ export interface ImportRequest {
   readonly name?: string | undefined;
   /** Take it although its container reaches for more of this host than others do. */
   readonly trust: boolean;
+  /** The image of a container of podman's; the one that podman names when not given. */
+  readonly image?: string | undefined;
   /** Hexadecimal SHA-256 that the file must have. */
   readonly sha256?: string | undefined;
 }
@@ -79,6 +85,8 @@ export class Archives {
     await checkFile(request);
     const pending = await store.begin(request.name ?? `import-${crypto.randomUUID().slice(0, 8)}`);
     try {
+      if (!(await isOwn(request.file))) return await this.#importPodmans(request, pending, signal);
+      if (request.image !== undefined) throw imageGiven();
       const refuse = async (description: Description) => {
         store.refuseTaken(request.name ?? description.checkpoint.name);
         if (!request.trust) refuseRights(description);
@@ -102,6 +110,33 @@ export class Archives {
       await store.discard(pending.id);
       throw asThawError(error);
     }
+  }
+
+  /** Of such an archive nothing tells what its processes may do, and all that is checked against it is the image's name. */
+  async #importPodmans(
+    { file, name, image, trust }: ImportRequest,
+    { id, dir }: PendingCheckpoint,
+    signal: AbortSignal,
+  ): Promise<CheckpointManifest> {
+    if (!trust) throw notPermitted("podman's archives have no digests, and processes with rights of their own");
+    const { store, roots, facts } = this.#deps;
+    const { container, ...dumped } = await readPodmanArchive(file, dir, signal);
+    const used = image ?? container.image;
+    return roots.using(used, async ({ lowers }) =>
+      store.commit(id, {
+        ...dumped,
+        name: name ?? container.name,
+        image: used,
+        containerName: container.name,
+        layers: lowers.toReversed(),
+        container: { ...container.spec, image: used, lowers },
+        facts: await facts(),
+        mainPid: 1,
+        ownPids: true,
+        engine: "criu",
+        reasons: [],
+      }),
+    );
   }
 
   async #refuseExcess(directory: string, spec: ContainerSpec): Promise<void> {
@@ -134,6 +169,12 @@ async function checkFile({ file, sha256 }: ImportRequest): Promise<void> {
   if (sha256 === undefined || found.sha256 === sha256) return;
   throw new ThawError("DIGEST_MISMATCH", `${file}: expected sha256 ${sha256}, got ${found.sha256}`, {
     hint: "It is not the file that was exported: copy it again.",
+  });
+}
+
+function imageGiven(): ThawError {
+  return new ThawError("INVALID", "an image was given for an archive of thaw's own, which names its image", {
+    hint: "Leave --image out.",
   });
 }
 

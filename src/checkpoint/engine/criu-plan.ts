@@ -27,6 +27,9 @@ export type Connections = "close" | "keep";
 /** Connections that nobody has accepted are no reason to refuse a dump: their clients connect again. */
 const IN_FLIGHT = ["--skip-in-flight"];
 
+/** Other engines make the root and the directories that mounts are on with other modes than thaw. */
+const OTHER_ROOT = ["--skip-file-rwx-check"];
+
 /** The standard streams that were pipes to the launcher, as readlink(2) of the descriptor shows them ("pipe:[7]"). */
 export interface StreamPipes {
   readonly stdin: string | undefined;
@@ -59,6 +62,8 @@ export interface CriuRestore extends CriuRun {
   readonly sandbox: readonly Op[];
   readonly pidInside: number;
   readonly pipes: StreamPipes;
+  /** The main process is pid 1 of a pid namespace that CRIU makes within the sandbox's. */
+  readonly ownPids?: boolean | undefined;
   /** CRIU is started and waits until the launcher says that it is wanted. */
   readonly ahead: boolean;
 }
@@ -100,7 +105,8 @@ function connectionsGoOn(tree: readonly number[]): Op[] {
 
 /** Makes a sandbox and restores the dumped processes into it as children of the launcher. */
 export function restorePlan(restore: CriuRestore): Op[] {
-  const args = ["restore", "-d", "--restore-sibling", "-W", at(FD.work), ...commonArgs(restore), ...inherited(restore)];
+  const begin = ["restore", "-d", "--restore-sibling", "-W", at(FD.work), ...commonArgs(restore)];
+  const args = [...begin, ...(restore.ownPids ? OTHER_ROOT : []), ...inherited(restore)];
   return [
     ...withFirstPid(restore.sandbox, FIRST_PID_OF_CRIU),
     { kind: "spawn", role: Role.helper, wait: Wait.success, namespaces: 0n, join: 1 },

@@ -36,6 +36,7 @@ export class CriuEngine implements RestoreEngine {
       pidInside: manifest.mainPid,
       connections: manifest.connections ?? "close",
       terminal: manifest.terminal,
+      ownPids: manifest.ownPids,
       ahead: options.ahead ?? false,
       pipes: { stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined },
     });
