@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Installed } from "./support/installed.ts";
 import { findCriu, freePort } from "./support/machine.ts";
-import { Podman, podmanMissing } from "./support/podman.ts";
+import { NETWORK, Podman, podmanMissing } from "./support/podman.ts";
 import { until } from "./support/world.ts";
 
 const criu = await findCriu();
@@ -28,6 +28,7 @@ describe.skipIf(missing !== undefined)(`podman's checkpoints${missing === undefi
     const root = join(installed.directory, "perl");
     rmSync(join(root, "Dockerfile"));
     await Bun.$`tar -C ${root} -cf ${installed.directory}/perl.tar .`.quiet();
+    await podman.run("network", "create", NETWORK);
     await podman.run("import", join(installed.directory, "perl.tar"), "perl");
   });
 
@@ -66,7 +67,7 @@ describe.skipIf(missing !== undefined)(`podman's checkpoints${missing === undefi
   }
 
   test("a server goes on where it was, with its memory, its files and its port", async () => {
-    await start(["-p", `127.0.0.1:${port}:8000`], ["/server.pl"], "listening");
+    await start(["--network", NETWORK, "-p", `127.0.0.1:${port}:8000`], ["/server.pl"], "listening");
     expect([await ask("/count"), await ask("/pid")]).toEqual(["1", "1"]);
     await ask("/write");
     const file = await exported("web.tar.zst");

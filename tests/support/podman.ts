@@ -2,11 +2,15 @@
  * podman with directories of its own, made to checkpoint with the CRIU that thaw found: its packaged one may not work
  * with this kernel. Where root lacks CAP_SYS_RESOURCE no container starts before its rlimits are taken out.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CriuProgram } from "../../src/checkpoint/criu/program.ts";
 import { exec, execOk } from "../../src/common/exec.ts";
 
+/** A network of podman's that `remove` removes, too. */
+export const NETWORK = "thaw-test";
+
+const CGROUPS = "/sys/fs/cgroup";
 const RUNC = "/usr/sbin/runc";
 
 const WITHOUT_LIMITS = `#!/bin/sh
@@ -42,6 +46,7 @@ export class Podman {
     const at = (name: string) => join(this.#directory, name);
     return [
       ...["podman", "--root", at("storage"), "--runroot", at("run"), "--tmpdir", at("tmp")],
+      ...["--network-config-dir", at("networks")],
       ...["--runtime", at("programs/runc"), "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay"],
     ];
   }
@@ -53,7 +58,21 @@ export class Podman {
   /** Ends and removes all of it. */
   async remove(): Promise<void> {
     await exec([...this.#argv, "rm", "--all", "--force", "--time", "0"], { env: this.#env });
+    await exec([...this.#argv, "network", "rm", "--force", NETWORK], { env: this.#env });
+    rmSync(join("/var/lib/cni/networks", NETWORK), { recursive: true, force: true });
     await exec([...this.#argv, "rmi", "--all", "--force"], { env: this.#env });
     await exec(["umount", "--recursive", join(this.#directory, "storage/overlay")], { env: this.#env });
+    for (const mount of readdirSync(CGROUPS)) {
+      for (const group of ["libpod_parent/conmon", "libpod_parent"]) removeUnused(join(CGROUPS, mount, group));
+    }
+  }
+}
+
+/** A cgroup that podman leaves behind. */
+function removeUnused(group: string): void {
+  try {
+    if (existsSync(group)) rmdirSync(group);
+  } catch {
+    // Another podman has something in it.
   }
 }
