@@ -417,7 +417,7 @@ static void awaited_died(struct container *c, const struct process *p, int statu
 		container_advance(c);
 		return;
 	}
-	container_fail(c, p->op, OP_SPAWN, 0, status, p->wait == WAIT_SUCCESS ? "a helper failed" : "a process ended too early");
+	container_fail(c, p->op, plan_code(c, p->op), 0, status, p->wait == WAIT_SUCCESS ? "a helper failed" : "a process ended too early");
 }
 
 static void process_ended(struct process *p, int status)

@@ -174,6 +174,8 @@ int adopt(struct container *c, uint32_t inside, uint32_t index);
 /* --- plan.c ------------------------------------------------------------------------------------------------ */
 int plan_check(struct wire_bytes plan, bool *has_spawn);
 int blob_copy(struct blob *out, struct wire_bytes from);
+/* The code of the operation of that number in a container's plan. */
+uint16_t plan_code(const struct container *c, uint32_t op);
 /* The plan no longer depends on this process being watched. */
 void process_release(struct process *p);
 /* Takes its reports from this end of a socket pair. */

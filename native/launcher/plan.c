@@ -143,6 +143,19 @@ void process_release(struct process *p)
 	}
 }
 
+uint16_t plan_code(const struct container *c, uint32_t op)
+{
+	uint16_t code = 0;
+	uint32_t next;
+	struct wire_reader fields;
+	struct progress walk = { .plan = c->plan.plan };
+	while (plan_peek(&walk, &code, &fields, &next) && walk.index < op) {
+		walk.at = next;
+		walk.index++;
+	}
+	return code;
+}
+
 static void report_take(struct process *p, const struct report *r, int fd)
 {
 	struct container *c = p->container;
@@ -155,15 +168,8 @@ static void report_take(struct process *p, const struct report *r, int fd)
 			return;
 		break;
 	case REPORT_FAIL: {
-		uint16_t code = 0;
-		uint32_t next, op = r->op == UINT32_MAX ? p->op : r->op; /* the restorer knows no operations */
-		struct wire_reader fields;
-		struct progress walk = { .plan = c->plan.plan };
-		while (plan_peek(&walk, &code, &fields, &next) && walk.index < op) {
-			walk.at = next;
-			walk.index++;
-		}
-		container_fail(c, op, code, r->error, 0, r->detail);
+		uint32_t op = r->op == UINT32_MAX ? p->op : r->op; /* the restorer knows no operations */
+		container_fail(c, op, plan_code(c, op), r->error, 0, r->detail);
 		break;
 	}
 	case REPORT_READY:

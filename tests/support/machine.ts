@@ -244,9 +244,7 @@ export class Machine {
     const cgroups = this.#cgroups;
     const containers = new Containers({ database, launcher: client, cgroups, paths });
     const compile = dumpCompiler();
-    const compileOr: CompileHook = async (directory, draft) => {
-      return (this.compile ?? compile)(directory, draft);
-    };
+    const compileOr: CompileHook = async (...dump) => (this.compile ?? compile)(...dump);
     const store = new CheckpointStore(paths, database, compileOr);
     const usedBy = (name: string) => services.userOf(name);
     const criu = async () => this.#criu;
