@@ -299,10 +299,16 @@ export class Checkpoints implements CheckpointManager {
     }
   }
 
-  /** None where what is restored for a try would write to the same files as the container that goes on. */
+  /**
+   * None where what is restored for a try would write to the same files as the container that goes on, or wait for a lock
+   * that this one holds.
+   */
   #trial({ binds }: ContainerSpec, { leaveRunning, askAgain }: CreateOptions): Trial | undefined {
     if (leaveRunning && binds.length > 0) return undefined;
-    return (work) => rehearse(this.#deps, work, askAgain);
+    return async (work) => {
+      if (binds.length > 0 && work.process.locks.length > 0) return [];
+      return rehearse(this.#deps, work, askAgain);
+    };
   }
 
   async #end({ id }: Container): Promise<void> {

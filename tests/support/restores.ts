@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { ENGINES } from "../../src/checkpoint/index.ts";
 import { execOk } from "../../src/common/exec.ts";
 import type { ContainerSpec } from "../../src/container/types.ts";
+import { untilQuiet } from "../../src/service/quiet.ts";
 import type { Machine } from "./machine.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
@@ -78,6 +79,8 @@ export async function startChecked(
 export async function expectRight(machine: Machine, container: string): Promise<void> {
   const answer = await machine.get(container, "/check");
   if (!/^ok \d+\n$/.test(answer)) throw new Error(`${container}: ${answer}`);
+  // It may not have noticed yet that the connection is closed, and a dump would find it half open.
+  await untilQuiet(machine.daemon.containers.get(container).pid);
 }
 
 /** Restores a checkpoint, lets the program check itself twice, and removes the container. */
