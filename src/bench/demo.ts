@@ -96,7 +96,7 @@ async function perform(context: Context, file: string, options: DemoOptions): Pr
       "wake-up",
       wakes,
       `asleep again between two (idle ${DEMO_IDLE_MS} ms)`,
-      "connect to first byte; tier: disk",
+      `connect to first byte; tier: ${service.lastWake?.tier ?? service.tier}`,
     ),
   ];
   const [coldRow, wakeRow] = rows;
@@ -136,7 +136,12 @@ async function wakeUps({ client }: Context, { service: input }: Resolved, path: 
   const wakes: number[] = [];
   const phases = new Map<string, number[]>();
   for (let i = 0; i < count; i++) {
-    await waitForService(client, made.id, (service) => service.state === "asleep");
+    // In the tier "parked" it takes a moment until the next process waits.
+    await waitForService(
+      client,
+      made.id,
+      ({ state, tier, waiting }) => state === "asleep" && (tier !== "parked" || waiting),
+    );
     wakes.push((await askFor(port.hostAddress, port.hostPort, path)).firstByteMs);
     const service = await waitForService(client, made.id, ({ wakes: counted }) => counted > i);
     if (service.lastWake?.result !== "restored") {
