@@ -53,6 +53,7 @@ export const ROUTES = {
   checkpointImport: "POST /thaw/v1/checkpoints/import",
   checkpointRestore: "POST /thaw/v1/checkpoints/{name}/restore",
   serviceList: "GET /thaw/v1/services",
+  metrics: "GET /thaw/v1/metrics",
   serviceUp: "POST /thaw/v1/services",
   serviceInspect: "GET /thaw/v1/services/{id}",
   serviceSleep: "POST /thaw/v1/services/{id}/sleep",

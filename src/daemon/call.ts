@@ -90,6 +90,11 @@ export class Call {
     this.response.end(text);
   }
 
+  text(text: string, contentType: string): void {
+    this.response.writeHead(200, { "content-type": contentType });
+    this.response.end(this.request.method === "HEAD" ? "" : text);
+  }
+
   /** 204, or 304 for "it was so already". */
   empty(status = 204): void {
     this.response.writeHead(status);

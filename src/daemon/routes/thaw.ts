@@ -1,6 +1,7 @@
 /**
  * Routes of what Docker has no word for: checkpoints, services, projects.
  */
+
 import type { RouteName } from "../../api/routes.ts";
 import {
   type CheckpointExportAnswer,
@@ -15,6 +16,7 @@ import {
 } from "../../api/thaw.ts";
 import type { Service, ServiceSpec } from "../../service/types.ts";
 import type { Call, Handler } from "../call.ts";
+import { metricsOf } from "../metrics.ts";
 import type { Parts } from "../parts.ts";
 import { serviceContainer } from "../service-container.ts";
 import { containerDetails } from "../shapes.ts";
@@ -28,7 +30,7 @@ type CheckpointRoutes =
   | "checkpointExport"
   | "checkpointImport"
   | "checkpointRestore";
-type ServiceRoutes = "serviceList" | "serviceUp" | "serviceInspect" | "serviceSleep" | "projectDown";
+type ServiceRoutes = "metrics" | "serviceList" | "serviceUp" | "serviceInspect" | "serviceSleep" | "projectDown";
 
 export function checkpointRoutes({
   checkpoints,
@@ -67,6 +69,10 @@ export function checkpointRoutes({
 export function serviceRoutes(parts: Parts): Record<ServiceRoutes & RouteName, Handler> {
   const { services } = parts;
   return {
+    metrics: async (call) => {
+      const { text, contentType } = await metricsOf(services.list());
+      call.text(text, contentType);
+    },
     serviceList: async (call) => call.json(services.list()),
     serviceInspect: async (call) => call.json(services.get(call.param("id"))),
     serviceUp: async (call) => {
