@@ -315,6 +315,30 @@ describe.skipIf(typeof criu === "string")("services", () => {
     },
   );
 
+  test("what is used gets the memory that another had, where there is only enough for one", async () => {
+    const [first, second] = [await freePort(), await freePort()];
+    await machine.daemon.services.up(machine.service("first", first, { tier: "template" }), quiet);
+    const { memoryBytes } = machine.daemon.services.get("test-first");
+    await machine.daemon.services.down("test");
+    machine.memoryBudget = memoryBytes * 1.5;
+    await machine.stopDaemon();
+    await machine.startDaemon();
+    const { services } = machine.daemon;
+    const tiers = () => ["test-first", "test-second"].map((id) => services.get(id).tier);
+    await services.up(machine.service("second", second), quiet);
+    await services.up(machine.service("first", first), quiet);
+    expect(tiers()).toEqual(["template", "disk"]);
+    expect((await get(second, "/count")).text).toBe("1");
+    while (tiers().join() !== "disk,template") await Bun.sleep(5);
+    await services.sleep("test-second");
+    expect((await get(second, "/count")).text).toBe("1");
+    expect((await until("test-second", ({ wakes }) => wakes === 2)).lastWake).toMatchObject({ tier: "template" });
+    await services.down("test");
+    machine.memoryBudget = 2 ** 32;
+    await machine.stopDaemon();
+    await machine.startDaemon();
+  });
+
   test("services outlive the launcher: connections queue until they are armed again", async () => {
     const { services, containers, client } = machine.daemon;
     const port = await freePort();

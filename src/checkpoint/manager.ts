@@ -268,7 +268,12 @@ export class Checkpoints implements CheckpointManager {
 
   /** The manifest of a checkpoint; undefined when there is none that this thaw can read. */
   manifest(name: string): CheckpointManifest | undefined {
-    return this.#deps.store.list().find((manifest) => manifest.name === name);
+    return this.#deps.store.find(name);
+  }
+
+  /** Its id alone, which costs less. */
+  idOf(name: string): string | undefined {
+    return this.#deps.store.idOf(name);
   }
 
   /** The order loses nothing when something fails: the container ends when its checkpoint is there. */

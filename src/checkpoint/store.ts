@@ -121,6 +121,17 @@ export class CheckpointStore {
     return parseManifest(this.#row(name).json);
   }
 
+  /** The manifest, when there is one that this thaw can read. */
+  find(name: string): CheckpointManifest | undefined {
+    const row = this.#rowOf(name);
+    return row && readable(row);
+  }
+
+  /** Its id, when there is one. */
+  idOf(name: string): string | undefined {
+    return this.#rowOf(name)?.id;
+  }
+
   /** All checkpoints that this thaw can read, oldest first; `sweep` names the others. */
   list(): CheckpointManifest[] {
     const rows = this.#database.query<Row, []>("SELECT id, json FROM checkpoints ORDER BY created, name").all();
@@ -202,9 +213,15 @@ export class CheckpointStore {
   }
 
   #row(name: string): Row {
-    const row = this.#database.query<Row, [string]>("SELECT id, json FROM checkpoints WHERE name = ?").get(name);
-    if (row === null) throw notFound(name);
+    const row = this.#rowOf(name);
+    if (row === undefined) throw notFound(name);
     return row;
+  }
+
+  #rowOf(name: string): Row | undefined {
+    return (
+      this.#database.query<Row, [string]>("SELECT id, json FROM checkpoints WHERE name = ?").get(name) ?? undefined
+    );
   }
 
   /** @throws ThawError INVALID for a malformed name, NAME_IN_USE. */

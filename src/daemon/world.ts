@@ -22,6 +22,7 @@ import { Services } from "../service/manager.ts";
 import { DaemonControl, type Life } from "./control.ts";
 import { DaemonImages } from "./images.ts";
 import type { Log } from "./log.ts";
+import { memoryBudget } from "./memory-budget.ts";
 import type { Parts } from "./parts.ts";
 import { Reseeding } from "./reseeding.ts";
 import { ServiceImages } from "./service-images.ts";
@@ -73,6 +74,7 @@ export class World {
       checkpoints,
       gateway,
       resolve: (spec) => serviceImages.resolve(spec),
+      memoryBudget: memoryBudget(process.env.THAW_MEMORY_BUDGET),
       log: (line) => log.info(line),
     });
     base.users = () => [

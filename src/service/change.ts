@@ -226,7 +226,7 @@ export function sameAddress(a: ServicePort, b: ServicePort): boolean {
 }
 
 export async function removeCheckpoint(world: ServiceWorld, name: string): Promise<void> {
-  const id = world.checkpoints.manifest(name)?.id;
+  const id = world.checkpoints.idOf(name);
   if (id === undefined) return;
   await world.checkpoints
     .remove(name)

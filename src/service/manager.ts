@@ -111,8 +111,7 @@ export class Services implements ServiceManager {
     const { checkpoint, instance, tier } = live.row;
     const isInMemory = live.life.state === "awake" || live.life.state === "waking" || tier === "parked";
     const { checkpoints } = this.#deps;
-    const template =
-      tier === "disk" ? 0 : checkpoints.templates.memoryBytes(checkpoints.manifest(checkpoint)?.id ?? "");
+    const template = tier === "disk" ? 0 : checkpoints.templates.memoryBytes(checkpoints.idOf(checkpoint) ?? "");
     return describeService(live, template + (isInMemory ? memoryOf(this.#deps, instance) : 0));
   }
 
@@ -158,6 +157,7 @@ export class Services implements ServiceManager {
     this.#use(live.row.id);
     this.#save(live, afterWake(live.row, told, reason));
     this.#happen(live, { kind: "woke", wake: told });
+    this.#tiers.woken(live);
     if (wake.result === "fallback" && (await this.#isDamaged(live.row))) this.#prepareAgain(live.row.id);
   }
 

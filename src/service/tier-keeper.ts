@@ -3,19 +3,16 @@
  * lets go of those that are needed for more recent ones. It acts after changes, one evaluation at a time, and never in
  * a wake-up's way: until a template is there a service wakes from disk.
  */
-import { totalmem } from "node:os";
 import type { ReadyCheckpoint } from "../checkpoint/index.ts";
 import { asThawError } from "../common/errors.ts";
 import { armInTier } from "./change.ts";
 import type { Live } from "./live.ts";
 import type { Locks } from "./locks.ts";
-import { decideTiers, type Sleeper, type Tier } from "./tiers.ts";
+import { decideTiers, type Sleeper, TIERS, type Tier } from "./tiers.ts";
 import type { ServiceWorld } from "./world.ts";
 
 /** A parked process beside its template: page tables, what it has written, its sandbox. A CRIU that waits takes as much. */
 const PARKED_BYTES = 6 * 2 ** 20;
-/** Of the machine's memory, where THAW_MEMORY_BUDGET does not say it in bytes. */
-const SHARE = 4;
 /** How long a tier may wait for its first parked process, ms. */
 const HELD_MS = 5000;
 /** A template that ended so often by itself is not made again for that checkpoint. */
@@ -24,7 +21,6 @@ const ENOUGH_ENDS = 3;
 export class TierKeeper {
   readonly #world: ServiceWorld;
   readonly #locks: Locks;
-  readonly #budget: number;
   readonly #ends = new Map<string, number>();
   #running: Promise<void> | undefined;
   #again = false;
@@ -32,7 +28,6 @@ export class TierKeeper {
   constructor(world: ServiceWorld, locks: Locks) {
     this.#world = world;
     this.#locks = locks;
-    this.#budget = Number(process.env.THAW_MEMORY_BUDGET || Math.floor(totalmem() / SHARE));
     world.checkpoints.templates.onGone((checkpoint) => {
       this.#ends.set(checkpoint, (this.#ends.get(checkpoint) ?? 0) + 1);
       void this.settle();
@@ -46,6 +41,11 @@ export class TierKeeper {
       this.#running = undefined;
     });
     return this.#running;
+  }
+
+  /** A service was woken: when it could sleep in a quicker tier, it may be its turn. */
+  woken({ row }: Live): void {
+    if (row.checkpoint !== "" && row.tier !== "parked" && (row.spec.tier ?? "auto") === "auto") void this.settle();
   }
 
   /** After the daemon or the launcher was started: templates that run are known again, those of nobody end. */
@@ -62,7 +62,9 @@ export class TierKeeper {
   async #run(): Promise<void> {
     while (this.#again) {
       this.#again = false;
-      for (const [id, tier] of decideTiers(this.#sleepers(), this.#budget)) {
+      const tiers = [...decideTiers(this.#sleepers(), this.#world.memoryBudget)];
+      // Who has to let go comes first: what the others get is theirs.
+      for (const [id, tier] of tiers.toSorted((a, b) => TIERS.indexOf(a[1]) - TIERS.indexOf(b[1]))) {
         await this.#locks
           .run(id, () => this.#move(id, tier))
           .catch((error: unknown) => {
@@ -126,6 +128,6 @@ export class TierKeeper {
   }
 
   #checkpointId(name: string): string | undefined {
-    return this.#world.checkpoints.manifest(name)?.id;
+    return this.#world.checkpoints.idOf(name);
   }
 }

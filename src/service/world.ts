@@ -17,6 +17,8 @@ export interface ServiceDeps {
   readonly checkpoints: Checkpoints;
   readonly gateway: ServiceGateway;
   readonly resolve: ResolveService;
+  /** What the memory of all sleeping services may take, bytes. */
+  readonly memoryBudget: number;
   /** Takes a line about what goes on in the background; nothing when not given. */
   readonly log?: (line: string) => void;
 }

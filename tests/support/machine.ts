@@ -68,6 +68,8 @@ export class Machine {
   readonly root: string;
   readonly paths: Paths;
   readonly logged: string[] = [];
+  /** What sleeping services may take, bytes; for daemons that are started afterwards. */
+  memoryBudget = 2 ** 32;
   /** What looks at dumps; thaw's own engine when not set. */
   compile: CompileHook | undefined;
   readonly #directory: string;
@@ -266,7 +268,17 @@ export class Machine {
       return { imageId: `sha256:${env.length}`, container: this.container(spec.name, changes) };
     };
     const log = (line: string) => this.logged.push(line);
-    const services = new Services({ database, client, cgroups, containers, checkpoints, gateway, resolve, log });
+    const services = new Services({
+      database,
+      client,
+      cgroups,
+      containers,
+      checkpoints,
+      gateway,
+      resolve,
+      log,
+      memoryBudget: this.memoryBudget,
+    });
     await containers.reconcile();
     await checkpoints.recover();
     await services.reconcile();
