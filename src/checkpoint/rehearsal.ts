@@ -11,14 +11,14 @@ import type { Containers } from "../container/index.ts";
 import { ALONE } from "../container/index.ts";
 import type { ContainerSpec } from "../container/types.ts";
 import { Stdio } from "../launcher/generated/protocol.ts";
-import { type LauncherClient, runToStart } from "../launcher/index.ts";
+import { endRecord, type LauncherClient, runToStart } from "../launcher/index.ts";
 import { type Cgroups, cleanupPlan } from "../sandbox/index.ts";
 import type { PrefaultRecord } from "./compile/generated/tables.ts";
 import type { ProcessImage, Vma } from "./compile/process.ts";
 import { clonePlan, type Tables, templatePlan } from "./engine/compiled-plan.ts";
 import type { CheckpointManifest } from "./manifest.ts";
 import { restoreSandbox, sandboxCleanup } from "./plans.ts";
-import { endRecord, templateId } from "./templates.ts";
+import { templateId } from "./templates.ts";
 
 export interface RehearsalDeps {
   readonly client: LauncherClient;

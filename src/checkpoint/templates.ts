@@ -3,9 +3,8 @@
  * launcher's without a row here: they serve while the daemon is away, and a new daemon finds them by their names. A
  * template belongs to one checkpoint, so that two tenants never come out of one.
  */
-import { ThawError } from "../common/errors.ts";
 import { ContainerState, Stdio } from "../launcher/generated/protocol.ts";
-import { type LauncherClient, Listeners, runToStart } from "../launcher/index.ts";
+import { endRecord, type LauncherClient, Listeners, runToStart } from "../launcher/index.ts";
 import { type Cgroups, cleanupPlan } from "../sandbox/index.ts";
 import { tablesOf } from "./engine/compiled.ts";
 import { templatePlan } from "./engine/compiled-plan.ts";
@@ -22,7 +21,6 @@ export interface TemplateSource {
 }
 
 const PREFIX = "template-";
-const END_MS = 10_000;
 
 /** Id of the container that is the template of a checkpoint. */
 export function templateId(checkpoint: string): string {
@@ -108,29 +106,5 @@ export class Templates {
     const cleanup = cleanupPlan(cgroups, id);
     await runToStart(this.#client, { kind: "run", id, sandbox: "", stdio: Stdio.none, log: "", plan, cleanup });
     this.#running.add(manifest.id);
-  }
-}
-
-/** Ends what the launcher has under an id and forgets it. */
-export async function endRecord(client: LauncherClient, id: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => reject(new ThawError("LAUNCHER_FAILED", `${id} does not end`)), END_MS);
-  const stops = [
-    client.onReconnect(resolve),
-    client.onEvent((event) => {
-      if ((event.kind === "exited" || event.kind === "failed") && event.id === id) resolve();
-    }),
-  ];
-  try {
-    const record = (await client.list()).containers.find((container) => container.id === id);
-    if (record === undefined) return;
-    if (record.state <= ContainerState.stopping) {
-      await client.request({ kind: "kill", id });
-      await promise;
-    }
-    await client.request({ kind: "forget", id }).catch(() => {});
-  } finally {
-    clearTimeout(timer);
-    for (const stop of stops) stop();
   }
 }

@@ -1,6 +1,7 @@
 /** The launcher as the rest of thaw uses it. The operations of plans are in generated/protocol.ts. */
 export type { AttachStreams, LauncherStream } from "./attach.ts";
 export { LauncherClient, type LauncherClientOptions, type LauncherListing } from "./client.ts";
+export { endRecord, endRun } from "./end.ts";
 export { describeFailure, errnoName, errnoText, planFailure, unreachable } from "./failures.ts";
 export { Listeners } from "./listeners.ts";
 export { ensureLauncher, findLauncher } from "./process.ts";

@@ -7,7 +7,6 @@ import { criuErrors, engineOutput } from "../checkpoint/index.ts";
 import { asThawError, ThawError } from "../common/errors.ts";
 import { Listeners } from "../launcher/index.ts";
 import { changeService, removeService } from "./change.ts";
-import { memoryOf } from "./instance.ts";
 import { afterWake, apply, describeService, type Live, remember } from "./live.ts";
 import { Locks } from "./locks.ts";
 import type { GatewayEvent } from "./ports.ts";
@@ -112,7 +111,7 @@ export class Services implements ServiceManager {
     const isInMemory = live.life.state === "awake" || live.life.state === "waking" || tier === "parked";
     const { checkpoints } = this.#deps;
     const template = tier === "disk" ? 0 : checkpoints.templates.memoryBytes(checkpoints.idOf(checkpoint) ?? "");
-    return describeService(live, template + (isInMemory ? memoryOf(this.#deps, instance) : 0));
+    return describeService(live, template + (isInMemory ? this.#deps.cgroups.memoryBytes(instance) : 0));
   }
 
   #happen(live: Live, event: LifeEvent): void {

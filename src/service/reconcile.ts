@@ -4,8 +4,8 @@
  */
 import { asThawError } from "../common/errors.ts";
 import { ContainerState } from "../launcher/generated/protocol.ts";
+import { endRun } from "../launcher/index.ts";
 import { arm, removeCheckpoint, removeService } from "./change.ts";
-import { endInstance } from "./instance.ts";
 import { afterCount, type Live } from "./live.ts";
 import type { Locks } from "./locks.ts";
 import type { SocketStatus } from "./ports.ts";
@@ -56,7 +56,7 @@ async function reconcileOne(world: ServiceWorld, row: ServiceRow, status: Socket
 async function rearm(world: ServiceWorld, live: Live): Promise<boolean> {
   try {
     await world.gateway.listen(live.row.id, live.row.spec.ports);
-    await endInstance(world, live.row.instance);
+    await endRun(world.client, live.row.instance);
     const { row, stale } = await arm(world, live.row, await world.resolve(live.row.spec));
     world.save(live, row);
     world.happen(live, { kind: "listener", report: "asleep" });
