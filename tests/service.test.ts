@@ -320,7 +320,7 @@ describe.skipIf(typeof criu === "string")("services", () => {
     await machine.daemon.services.up(machine.service("first", first, { tier: "template" }), quiet);
     const { memoryBytes } = machine.daemon.services.get("test-first");
     await machine.daemon.services.down("test");
-    machine.memoryBudget = memoryBytes * 1.5;
+    machine.memoryBudget = memoryBytes * 1.1;
     await machine.stopDaemon();
     await machine.startDaemon();
     const { services } = machine.daemon;
