@@ -16,6 +16,7 @@ import { type Cgroups, cleanupPlan } from "../sandbox/index.ts";
 import type { PrefaultRecord } from "./compile/generated/tables.ts";
 import type { ProcessImage, Vma } from "./compile/process.ts";
 import { clonePlan, type Tables, templatePlan } from "./engine/compiled-plan.ts";
+import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import type { CheckpointManifest } from "./manifest.ts";
 import { restoreSandbox, sandboxCleanup } from "./plans.ts";
 import { templateId } from "./templates.ts";
@@ -57,6 +58,9 @@ export async function rehearse(deps: RehearsalDeps, work: Rehearsed, ask?: AskAg
   const { spec, process, files } = work;
   const template = templateId(randomBytes(16).toString("hex"));
   const id = randomBytes(32).toString("hex");
+  // Neither may keep a checkpoint from being made by never coming to an end.
+  const limit = restoreLimit(pagesOf(process) * Number(PAGE), DEFAULT_LIMIT_MS);
+  const callOffs = [template, id].map((record) => endLater(client, record, limit, () => true));
   try {
     const { lowers, hooks } = spec;
     const plan = templatePlan({ cgroups, id: template, lowers, hooks, oomScore: process.oomScoreAdj, ...files });
@@ -65,12 +69,17 @@ export async function rehearse(deps: RehearsalDeps, work: Rehearsed, ask?: AskAg
     const sandbox = restoreSandbox(spec, place, cgroups, ALONE, work.clocks);
     const cleanup = [...sandboxCleanup(spec, place, cgroups, "drop"), removeTree(place.directory)];
     const { pid } = await start(client, id, clonePlan({ sandbox, template, hold: false }), cleanup);
+    for (const callOff of callOffs) callOff();
     await (ask?.(id) ?? Bun.sleep(ALONE_MS));
     return await touched(pid, process.vmas);
   } finally {
-    await endRecord(client, id);
-    await endRecord(client, template);
+    for (const callOff of callOffs) callOff();
+    await endRecord(client, id).finally(() => endRecord(client, template));
   }
+}
+
+function pagesOf({ pages }: ProcessImage): number {
+  return pages.reduce((sum, run) => sum + run.pages, 0);
 }
 
 function removeTree(path: string) {

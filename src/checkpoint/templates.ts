@@ -8,6 +8,7 @@ import { endRecord, type LauncherClient, Listeners, runToStart } from "../launch
 import { type Cgroups, cleanupPlan } from "../sandbox/index.ts";
 import { tablesOf } from "./engine/compiled.ts";
 import { templatePlan } from "./engine/compiled-plan.ts";
+import { DEFAULT_LIMIT_MS, endLater, restoreLimit } from "./engine/limit.ts";
 import type { CheckpointManifest } from "./manifest.ts";
 
 export interface TemplateSource {
@@ -104,7 +105,13 @@ export class Templates {
     const plan = templatePlan({ cgroups, id, lowers, hooks, oomScore, ...tablesOf(manifest, directory) });
     await endRecord(this.#client, id);
     const cleanup = cleanupPlan(cgroups, id);
-    await runToStart(this.#client, { kind: "run", id, sandbox: "", stdio: Stdio.none, log: "", plan, cleanup });
+    const limit = restoreLimit(manifest.pagesBytes, DEFAULT_LIMIT_MS);
+    const callOff = endLater(this.#client, id, limit, () => true);
+    try {
+      await runToStart(this.#client, { kind: "run", id, sandbox: "", stdio: Stdio.none, log: "", plan, cleanup });
+    } finally {
+      callOff();
+    }
     this.#running.add(manifest.id);
   }
 }
