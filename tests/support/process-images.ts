@@ -45,7 +45,6 @@ export function processImage(changes: Partial<ProcessImage> = {}): ProcessImage 
     },
     ...{ seccomp: [], oomScoreAdj: 0, thpDisabled: false, childSubreaper: false },
     ...{ locks: [], owners: [] },
-    ...{ clocks: { monotonic: 0n, boottime: 0n } },
     ...changes,
   };
 }

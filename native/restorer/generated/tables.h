@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #define RESTORE_MAGIC 0x3130545352574854ULL
-#define RESTORE_VERSION 2
+#define RESTORE_VERSION 3
 #define RESTORE_LIMIT_FILE_BYTES 67108864
 #define RESTORE_LIMIT_VMAS 65536
 #define RESTORE_LIMIT_RUNS 1048576
@@ -290,7 +290,6 @@ struct restore_header {
 	uint32_t data_count;
 	uint64_t hole;
 	uint64_t scratch_bytes;
-	uint64_t pages_bytes;
 	uint64_t vdso;
 	uint64_t start_code;
 	uint64_t end_code;
@@ -326,12 +325,12 @@ struct restore_header {
 	uint32_t no_new_privs;
 	uint32_t dumpable;
 	uint32_t membarrier;
-	int32_t oom_score;
 	uint32_t thp_disabled;
 	uint32_t subreaper;
 	uint32_t first_free_fd;
+	uint32_t pad;
 };
-_Static_assert(sizeof(struct restore_header) == 432, "header");
+_Static_assert(sizeof(struct restore_header) == 424, "header");
 
 /* Each section's name in the header, and its record's. */
 #define RESTORE_SECTIONS(SECTION) \

@@ -40,7 +40,6 @@ export function emitTables(process: ProcessImage, options: EmitOptions): Uint8Ar
   const header = headerOf(process, data, {
     hole,
     scratchBytes: scratch,
-    pagesBytes: sum(runs.map(({ bytes }) => bytes)),
   });
   const tables = writeTables(
     {
@@ -70,7 +69,7 @@ export function emitTables(process: ProcessImage, options: EmitOptions): Uint8Ar
 function headerOf(
   process: ProcessImage,
   data: DataPool,
-  places: Pick<HeaderFields, "hole" | "scratchBytes" | "pagesBytes">,
+  places: Pick<HeaderFields, "hole" | "scratchBytes">,
 ): HeaderFields {
   const { mm, credentials } = process;
   const { exe, auxv: _, ...addresses } = mm;
@@ -89,7 +88,6 @@ function headerOf(
     exe: data.text(exe),
     noNewPrivs: noNewPrivs ? 1 : 0,
     membarrier: process.membarrier,
-    oomScore: process.oomScoreAdj,
     thpDisabled: process.thpDisabled ? 1 : 0,
     subreaper: process.childSubreaper ? 1 : 0,
     firstFreeFd: Math.max(LEAST_FREE_FD, highest + FREE_FDS),
@@ -133,8 +131,4 @@ function refuseOdd({ pid, sid, pgid, seccomp, credentials }: ProcessImage): void
 
 function callsAfterFilters({ noNewPrivs }: Credentials): readonly NeededCall[] {
   return noNewPrivs ? AFTER_FILTERS : [...AFTER_FILTERS, CAPSET];
-}
-
-function sum(values: readonly bigint[]): bigint {
-  return values.reduce((total, value) => total + value, 0n);
 }

@@ -47,8 +47,6 @@ export interface ProcessImage {
   readonly oomScoreAdj: number;
   readonly thpDisabled: boolean;
   readonly childSubreaper: boolean;
-  /** CLOCK_MONOTONIC and CLOCK_BOOTTIME at the dump, as the process saw them. */
-  readonly clocks: { readonly monotonic: bigint; readonly boottime: bigint } | undefined;
 }
 
 /** As prctl(PR_SET_MM_MAP) takes it. */

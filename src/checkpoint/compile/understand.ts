@@ -13,7 +13,7 @@ import { checkMappedFiles } from "./understand/mapped-files.ts";
 import { memoryMap, placeInFiles } from "./understand/memory.ts";
 import { pageRuns } from "./understand/pages.ts";
 import { seccompOf } from "./understand/seccomp.ts";
-import { checkSurroundings, clocksOf, onlyProcess } from "./understand/surroundings.ts";
+import { checkSurroundings, onlyProcess } from "./understand/surroundings.ts";
 import { FileTable } from "./understand/tables.ts";
 import { understandTask } from "./understand/task.ts";
 import { threadImages, understandThread } from "./understand/threads.ts";
@@ -58,7 +58,6 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
   const { mainPid: pid } = context;
   const tree = onlyProcess(images, pid, reasons);
   checkSurroundings(images, pid, reasons);
-  const clocks = clocksOf(images);
   const [mm, core, ids] = [images.mm.get(pid), images.core.get(pid), images.ids.get(pid)];
   const task = core?.task;
   if (mm === undefined) reasons.refuse(`mm-${pid}.img is missing`);
@@ -90,7 +89,6 @@ function processOf(images: ReadImagesResult, context: UnderstandContext, reasons
     ...understandTask(task, tree.threads, reasons),
     seccomp: seccompOf(images, threads, reasons),
     thpDisabled: mm.thpDisabled ?? false,
-    clocks,
   };
   // What is refused is often what has the others.
   if (reasons.refused.length === 0) table.checkAllUsed();

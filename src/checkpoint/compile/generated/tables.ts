@@ -1,7 +1,7 @@
 // Generated from protocol/restore.yaml by protocol/generate.ts. Do not edit.
 
 export const RESTORE_MAGIC = 0x3130545352574854n;
-export const RESTORE_VERSION = 2;
+export const RESTORE_VERSION = 3;
 
 export const RESTORE_LIMITS = {
   FILE_BYTES: 67108864,
@@ -453,7 +453,6 @@ export interface HeaderRecord {
   readonly dataCount: number;
   readonly hole: bigint;
   readonly scratchBytes: bigint;
-  readonly pagesBytes: bigint;
   readonly vdso: bigint;
   readonly startCode: bigint;
   readonly endCode: bigint;
@@ -489,13 +488,12 @@ export interface HeaderRecord {
   readonly noNewPrivs: number;
   readonly dumpable: number;
   readonly membarrier: number;
-  readonly oomScore: number;
   readonly thpDisabled: number;
   readonly subreaper: number;
   readonly firstFreeFd: number;
 }
 
-export const HEADER_BYTES = 432;
+export const HEADER_BYTES = 424;
 
 export function writeHeader(view: DataView, at: number, value: HeaderRecord): void {
   view.setBigUint64(at + 0, value.magic, true);
@@ -545,46 +543,44 @@ export function writeHeader(view: DataView, at: number, value: HeaderRecord): vo
   view.setUint32(at + 180, value.dataCount, true);
   view.setBigUint64(at + 184, value.hole, true);
   view.setBigUint64(at + 192, value.scratchBytes, true);
-  view.setBigUint64(at + 200, value.pagesBytes, true);
-  view.setBigUint64(at + 208, value.vdso, true);
-  view.setBigUint64(at + 216, value.startCode, true);
-  view.setBigUint64(at + 224, value.endCode, true);
-  view.setBigUint64(at + 232, value.startData, true);
-  view.setBigUint64(at + 240, value.endData, true);
-  view.setBigUint64(at + 248, value.startBrk, true);
-  view.setBigUint64(at + 256, value.brk, true);
-  view.setBigUint64(at + 264, value.startStack, true);
-  view.setBigUint64(at + 272, value.argStart, true);
-  view.setBigUint64(at + 280, value.argEnd, true);
-  view.setBigUint64(at + 288, value.envStart, true);
-  view.setBigUint64(at + 296, value.envEnd, true);
-  view.setBigUint64(at + 304, value.effective, true);
-  view.setBigUint64(at + 312, value.permitted, true);
-  view.setBigUint64(at + 320, value.inheritable, true);
-  view.setBigUint64(at + 328, value.bounding, true);
-  view.setBigUint64(at + 336, value.ambient, true);
-  view.setUint32(at + 344, value.pid, true);
-  view.setUint32(at + 348, value.pgid, true);
-  view.setUint32(at + 352, value.sid, true);
-  view.setUint32(at + 356, value.umask, true);
-  view.setUint32(at + 360, value.cwd, true);
-  view.setUint32(at + 364, value.exe, true);
-  view.setUint32(at + 368, value.uid, true);
-  view.setUint32(at + 372, value.euid, true);
-  view.setUint32(at + 376, value.suid, true);
-  view.setUint32(at + 380, value.fsuid, true);
-  view.setUint32(at + 384, value.gid, true);
-  view.setUint32(at + 388, value.egid, true);
-  view.setUint32(at + 392, value.sgid, true);
-  view.setUint32(at + 396, value.fsgid, true);
-  view.setUint32(at + 400, value.securebits, true);
-  view.setUint32(at + 404, value.noNewPrivs, true);
-  view.setUint32(at + 408, value.dumpable, true);
-  view.setUint32(at + 412, value.membarrier, true);
-  view.setInt32(at + 416, value.oomScore, true);
-  view.setUint32(at + 420, value.thpDisabled, true);
-  view.setUint32(at + 424, value.subreaper, true);
-  view.setUint32(at + 428, value.firstFreeFd, true);
+  view.setBigUint64(at + 200, value.vdso, true);
+  view.setBigUint64(at + 208, value.startCode, true);
+  view.setBigUint64(at + 216, value.endCode, true);
+  view.setBigUint64(at + 224, value.startData, true);
+  view.setBigUint64(at + 232, value.endData, true);
+  view.setBigUint64(at + 240, value.startBrk, true);
+  view.setBigUint64(at + 248, value.brk, true);
+  view.setBigUint64(at + 256, value.startStack, true);
+  view.setBigUint64(at + 264, value.argStart, true);
+  view.setBigUint64(at + 272, value.argEnd, true);
+  view.setBigUint64(at + 280, value.envStart, true);
+  view.setBigUint64(at + 288, value.envEnd, true);
+  view.setBigUint64(at + 296, value.effective, true);
+  view.setBigUint64(at + 304, value.permitted, true);
+  view.setBigUint64(at + 312, value.inheritable, true);
+  view.setBigUint64(at + 320, value.bounding, true);
+  view.setBigUint64(at + 328, value.ambient, true);
+  view.setUint32(at + 336, value.pid, true);
+  view.setUint32(at + 340, value.pgid, true);
+  view.setUint32(at + 344, value.sid, true);
+  view.setUint32(at + 348, value.umask, true);
+  view.setUint32(at + 352, value.cwd, true);
+  view.setUint32(at + 356, value.exe, true);
+  view.setUint32(at + 360, value.uid, true);
+  view.setUint32(at + 364, value.euid, true);
+  view.setUint32(at + 368, value.suid, true);
+  view.setUint32(at + 372, value.fsuid, true);
+  view.setUint32(at + 376, value.gid, true);
+  view.setUint32(at + 380, value.egid, true);
+  view.setUint32(at + 384, value.sgid, true);
+  view.setUint32(at + 388, value.fsgid, true);
+  view.setUint32(at + 392, value.securebits, true);
+  view.setUint32(at + 396, value.noNewPrivs, true);
+  view.setUint32(at + 400, value.dumpable, true);
+  view.setUint32(at + 404, value.membarrier, true);
+  view.setUint32(at + 408, value.thpDisabled, true);
+  view.setUint32(at + 412, value.subreaper, true);
+  view.setUint32(at + 416, value.firstFreeFd, true);
 }
 
 /** The content of a table file. `data` begins and ends with a zero byte. */

@@ -1,8 +1,7 @@
-/** What is around the process: that it is alone, its namespaces, and the clocks. */
+/** What is around the process: that it is alone, and its namespaces. */
 import type { Images } from "../../images/index.ts";
 import type { IdsEntry, PstreeEntry } from "../../images/messages/process.ts";
-import type { ProcessImage } from "../process.ts";
-import { nanoseconds, type Reasons } from "./context.ts";
+import type { Reasons } from "./context.ts";
 
 /** Versions of the images' format that CRIU 4.2 writes. */
 const FORMAT_VERSION = 2;
@@ -47,12 +46,4 @@ export function checkSurroundings(images: Images, pid: number, reasons: Reasons)
     const of = key as keyof typeof NAMESPACES;
     if (ids[of] !== inventory.rootIds?.[of]) reasons.refuse(`the process has a ${name} namespace of its own`);
   }
-}
-
-/** The clocks at the dump; undefined where the checkpoint's manifest has them, or nothing does. */
-export function clocksOf(images: Images): ProcessImage["clocks"] {
-  const timens = images.timens[0];
-  if (timens === undefined) return undefined;
-  const of = (clock: { sec: bigint; nsec: bigint } | undefined) => nanoseconds(clock?.sec ?? 0n, clock?.nsec ?? 0n, 1n);
-  return { monotonic: of(timens?.monotonic), boottime: of(timens?.boottime) };
 }
